@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// Checks the runtime before anything is loaded, because older ones cannot even parse the sources.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 24 || (major === 24 && minor < 18)) {
+  process.stderr.write(
+    `Rowmill needs Node 24.18 or newer and this is ${process.version}. In a checkout, "npm ci" brings it and "npm start" uses it.\n`,
+  )
+  process.exitCode = 1
+} else {
+  const { main } = await import('../src/main.ts')
+  await main(process)
+}

@@ -1,0 +1,69 @@
+/**
+ * Every operating error has a code here; `docs/reference/errors.md` is compared with this table by a test.
+ * `status` is the HTTP status when the error ends a request, `retry` says whether the same call may succeed
+ * later.
+ */
+export type ErrorEntry = { status: number; retry: boolean; means: string }
+
+export const errorRegister = {
+  BLOBS_UNAVAILABLE: { status: 503, retry: true, means: 'The blob store could not be read or written.' },
+  BLOB_KEY_INVALID: {
+    status: 400,
+    retry: false,
+    means: 'A blob key has a character or a length that is not allowed.',
+  },
+  CACHE_UNAVAILABLE: { status: 503, retry: true, means: 'The cache could not be reached.' },
+  CACHE_WRONG_KIND: {
+    status: 500,
+    retry: false,
+    means: 'A cache key holds another kind of value than the operation needs.',
+  },
+  CONFIG_INVALID: {
+    status: 500,
+    retry: false,
+    means: 'A setting is wrong or contradicts another; the message says what to set.',
+  },
+  DATABASE_REFUSED: { status: 500, retry: false, means: 'PostgreSQL refused a statement.' },
+  DATABASE_UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    means: 'PostgreSQL could not be reached, or is starting.',
+  },
+  ENGINE_FAILED: {
+    status: 503,
+    retry: false,
+    means: 'An engine that Rowmill runs did not start or stopped for good.',
+  },
+  LEASE_LOST: {
+    status: 500,
+    retry: false,
+    means: 'A consumer used a partition that is no longer leased to it.',
+  },
+  LOG_CORRUPT: { status: 500, retry: false, means: 'A segment of the log does not match its checksums.' },
+  LOG_FULL: {
+    status: 503,
+    retry: true,
+    means: 'The disk budget of the log is full of records that nobody has settled yet.',
+  },
+  LOG_LOCKED: { status: 500, retry: false, means: 'Another process has the data directory open.' },
+  LOG_UNAVAILABLE: { status: 503, retry: true, means: 'The log could not be read or written.' },
+  MIGRATION_FAILED: {
+    status: 500,
+    retry: false,
+    means: 'A migration failed or does not match what was applied before.',
+  },
+  RECORD_TOO_LARGE: { status: 413, retry: false, means: 'A record is larger than the log accepts.' },
+  TOPIC_UNKNOWN: { status: 500, retry: false, means: 'A topic does not exist on the log.' },
+  WAREHOUSE_REFUSED: {
+    status: 400,
+    retry: false,
+    means: 'ClickHouse refused a statement; its code and position are in the message.',
+  },
+  WAREHOUSE_UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    means: 'ClickHouse could not be reached or has no room.',
+  },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorRegister

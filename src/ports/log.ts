@@ -1,0 +1,130 @@
+import type { LogHeaders } from '../event/headers.ts'
+
+/**
+ * The durable log that every event passes through, in our words; Kafka's model fits it.
+ *
+ * A *topic* has a fixed number of *partitions*; a partition is an ordered sequence of records, numbered by
+ * *offset* from 0 without reuse. An offset that stands for a place always means the **next** record.
+ *
+ * What holds:
+ * - `append` resolves only after all its records are durable, and they become visible together: after a
+ *   crash either all of them are there or none. Records of one call keep their order in a partition.
+ * - A group's *position* in a partition is the offset up to which it has *settled*. Only `commit` moves it,
+ *   only forward, and atomically with the records given in the same call.
+ * - A partition is *leased* to at most one consumer of a group at a time. A lease that has ended can neither
+ *   commit nor intend: both fail with `LEASE_LOST`.
+ * - What some registered group has not settled is never deleted. When the disk budget is full of it,
+ *   `append` fails with `LOG_FULL`; commits that only settle still work.
+ * - Offsets below a partition's `start` have been deleted by retention; a lease whose position lies there
+ *   starts at `start` and says so in `skippedTo`.
+ */
+export interface Log extends AsyncDisposable {
+  /** Creates topics that do not exist. Raising `partitions` of an existing topic adds; lowering is refused. */
+  ensureTopics(topics: readonly TopicSpec[]): Promise<void>
+  describe(): Promise<TopicDescription[]>
+  /** Positions of the appended records, in their order. Fails with `LOG_UNAVAILABLE`, `LOG_FULL` or `RECORD_TOO_LARGE`. */
+  append(records: readonly NewRecord[]): Promise<RecordPosition[]>
+  /** Joins a group. A group is registered from its first consumer on; it starts where `start` says. */
+  consume(options: ConsumeOptions): LogConsumer
+  read(topic: string, partition: number, offset: number): Promise<LogRecord | undefined>
+  /** Records of one partition from `from` up to `until` (default: its end at the time of the call), in chunks. */
+  scan(options: ScanOptions): AsyncIterable<LogRecord[]>
+  /** The first offset whose record's timestamp is at or after `timestampMs`; the end if there is none. */
+  offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>
+  /** Settled positions of every group, or of one. */
+  positions(group?: string): Promise<GroupPosition[]>
+}
+
+export type TopicSpec = {
+  name: string
+  partitions: number
+  /** Settled records older than this may go. */
+  retentionMs: number
+}
+export type TopicDescription = TopicSpec & { bounds: readonly { start: number; end: number }[] }
+export type RecordPosition = { topic: string; partition: number; offset: number }
+export type GroupPosition = {
+  group: string
+  topic: string
+  partition: number
+  position: number
+  intended: number | undefined
+}
+export type NewRecord = {
+  topic: string
+  /** A fixed partition; otherwise murmur2 of the key, or any partition where the key is null. */
+  partition?: number
+  key: Buffer | string | null
+  value: Buffer
+  headers?: LogHeaders
+  /** Defaults to the time of the append. */
+  timestampMs?: number
+}
+export type LogRecord = {
+  topic: string
+  partition: number
+  offset: number
+  timestampMs: number
+  key: Buffer | null
+  value: Buffer
+  headers: LogHeaders
+}
+
+export type ConsumeOptions = {
+  group: string
+  topics: readonly string[]
+  /** Where a group begins that has no position yet. */
+  start: 'earliest' | 'latest'
+  /** Ends the consumer: leases are revoked, iterations end. */
+  signal: AbortSignal
+}
+export type ScanOptions = {
+  topic: string
+  partition: number
+  from: number
+  until?: number
+  signal?: AbortSignal
+}
+
+export interface LogConsumer extends AsyncDisposable {
+  /** Each partition as it is leased to this consumer. Ends when the consumer is closed. */
+  leases(): AsyncIterable<PartitionLease>
+}
+
+export interface PartitionLease extends AsyncDisposable {
+  readonly topic: string
+  readonly partition: number
+  /** The settled offset: where reading begins. */
+  readonly position: number
+  /** Set when reading begins after the settled offset because retention has deleted what was there. */
+  readonly skippedTo: number | undefined
+  /** The end of a batch that was intended and not settled: the next first batch ends exactly there. */
+  readonly intended: number | undefined
+  /** Aborts when the lease is revoked. The holder stops, then disposes the lease; only then it moves on. */
+  readonly signal: AbortSignal
+  /**
+   * Batches from the settled position on. Iterating again starts again at the settled position: this is how
+   * the unsettled is read again. Ends when the lease's signal or `options.signal` aborts.
+   */
+  batches(options: BatchOptions): AsyncIterable<LogBatch>
+  /** Makes durable that the batch in hand ends at `until`, so that a crash re-reads exactly that range. */
+  intend(until: number): Promise<void>
+  /** Settles up to `offset` and appends `records`, both or neither. */
+  commit(commit: { offset: number; records?: readonly NewRecord[] }): Promise<void>
+}
+
+export type BatchOptions = {
+  recordsMax: number
+  bytesMax: number
+  /** How long after its first record a batch waits to fill. 0 takes what is there. */
+  waitMs: number
+  signal?: AbortSignal
+}
+/** Records of one partition. `until` is the next offset after the batch; offsets may have gaps. */
+export type LogBatch = {
+  topic: string
+  partition: number
+  from: number
+  until: number
+  records: readonly LogRecord[]
+}
