@@ -12,6 +12,11 @@ create table posthog_team (
   drop_events_older_than_seconds integer check (drop_events_older_than_seconds > 0),
   person_processing_opt_out boolean not null default false,
   heatmaps_opt_in boolean,
+  autocapture_opt_out boolean not null default false,
+  autocapture_exceptions_opt_in boolean not null default false,
+  capture_dead_clicks boolean not null default false,
+  session_recording_opt_in boolean not null default false,
+  capture_console_log_opt_in boolean not null default false,
   ingested_event boolean not null default false,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
@@ -34,12 +39,17 @@ create table rowmill_deletion (
   id uuid primary key default gen_random_uuid(),
   team_id integer not null,
   person_uuid uuid not null,
-  distinct_ids text[] not null,
   delete_events boolean not null,
+  -- requested: waits for ingest to finish what was captured before; collected: the person is gone from PostgreSQL,
+  -- waits for the rows on their way; finished
+  stage text not null default 'requested' check (stage in ('requested', 'collected', 'finished')),
+  -- the log's ends that have to be settled before the next step: [[topic, partition, offset], …]
+  waits_for jsonb not null,
+  distinct_ids text[] not null default '{}',
   requested_at timestamptz not null default now(),
   finished_at timestamptz,
   events_deleted bigint,
   attempts integer not null default 0,
   error text
 );
-create index rowmill_deletion_open on rowmill_deletion (requested_at) where finished_at is null;
+create index rowmill_deletion_open on rowmill_deletion (requested_at) where stage <> 'finished';

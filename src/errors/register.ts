@@ -12,6 +12,12 @@ export const errorRegister = {
     retry: false,
     means: 'A blob key has a character or a length that is not allowed.',
   },
+  BODY_STALLED: { status: 408, retry: true, means: 'The client stopped sending its request body.' },
+  BODY_TOO_LARGE: {
+    status: 413,
+    retry: false,
+    means: 'A request is larger than its route accepts, packed or unpacked.',
+  },
   CACHE_UNAVAILABLE: { status: 503, retry: true, means: 'The cache could not be reached.' },
   CACHE_WRONG_KIND: {
     status: 500,
@@ -34,6 +40,11 @@ export const errorRegister = {
     retry: false,
     means: 'An engine that Rowmill runs did not start or stopped for good.',
   },
+  EVENT_INVALID: {
+    status: 400,
+    retry: false,
+    means: 'A request to capture could not be understood, or holds an event that breaks the rules.',
+  },
   LEASE_LOST: {
     status: 500,
     retry: false,
@@ -47,12 +58,25 @@ export const errorRegister = {
   },
   LOG_LOCKED: { status: 500, retry: false, means: 'Another process has the data directory open.' },
   LOG_UNAVAILABLE: { status: 503, retry: true, means: 'The log could not be read or written.' },
+  METHOD_UNKNOWN: { status: 405, retry: false, means: 'The path exists, but not with this method.' },
   MIGRATION_FAILED: {
     status: 500,
     retry: false,
     means: 'A migration failed or does not match what was applied before.',
   },
   RECORD_TOO_LARGE: { status: 413, retry: false, means: 'A record is larger than the log accepts.' },
+  ROUTE_UNKNOWN: { status: 404, retry: false, means: 'There is nothing at this path.' },
+  SERVER_BUSY: {
+    status: 503,
+    retry: true,
+    means: 'The server holds as many requests, or as many bytes of them, as it may.',
+  },
+  SERVER_FAILED: { status: 500, retry: false, means: 'An unexpected failure; the log tells more.' },
+  TOKEN_INVALID: {
+    status: 401,
+    retry: false,
+    means: 'A request to capture has no usable project token.',
+  },
   TOPIC_UNKNOWN: { status: 500, retry: false, means: 'A topic does not exist on the log.' },
   WAREHOUSE_REFUSED: {
     status: 400,

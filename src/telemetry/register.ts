@@ -8,9 +8,179 @@ export type MetricEntry =
   | { kind: 'histogram'; help: string; labels: readonly string[]; buckets: readonly number[] }
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
+const bytes = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216] as const
 const records = [1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000] as const
 
 export const metricRegister = {
+  capture_admission_refresh_failures_total: {
+    kind: 'counter',
+    help: 'Readings of the state of admission from the cache that failed.',
+    labels: ['source'],
+  },
+  capture_error_by_stage_and_type: {
+    kind: 'counter',
+    help: 'Requests that capture refused, by the stage that did and why.',
+    labels: ['stage_name', 'error_type'],
+  },
+  capture_event_batch_size: {
+    kind: 'histogram',
+    help: 'Events in a request.',
+    labels: [],
+    buckets: records,
+  },
+  capture_event_restrictions_applied: {
+    kind: 'counter',
+    help: 'Event restrictions that matched an event.',
+    labels: ['restriction_type', 'pipeline'],
+  },
+  capture_events_dropped_total: {
+    kind: 'counter',
+    help: 'Events that capture accepted and dropped, or refused, by cause.',
+    labels: ['cause'],
+  },
+  capture_events_ingested_total: {
+    kind: 'counter',
+    help: 'Events that are durable on the log.',
+    labels: [],
+  },
+  capture_events_rate_limited_total: {
+    kind: 'counter',
+    help: 'Events whose person processing the rate limit has switched off.',
+    labels: [],
+  },
+  capture_events_received_total: {
+    kind: 'counter',
+    help: 'Events in well-formed requests.',
+    labels: [],
+  },
+  capture_events_rerouted_historical: {
+    kind: 'counter',
+    help: 'Events sent to the historical topic because of their age.',
+    labels: [],
+  },
+  capture_events_rerouted_overflow: {
+    kind: 'counter',
+    help: 'Events sent to an overflow topic.',
+    labels: ['reason'],
+  },
+  capture_full_payload_size: {
+    kind: 'histogram',
+    help: 'Bytes of a request after unpacking.',
+    labels: [],
+    buckets: bytes,
+  },
+  capture_heatmap_redirects_created: {
+    kind: 'counter',
+    help: 'Heatmap events split off from other events.',
+    labels: [],
+  },
+  capture_partition_key_capacity_exceeded_total: {
+    kind: 'counter',
+    help: 'Events over the overflow limit of their key.',
+    labels: [],
+  },
+  cache_evictions_total: {
+    kind: 'counter',
+    help: 'Keys that the embedded cache dropped before their time, because it was full.',
+    labels: [],
+  },
+  cache_keys: { kind: 'gauge', help: 'Keys that the embedded cache holds.', labels: [] },
+  capture_raw_payload_size: {
+    kind: 'histogram',
+    help: 'Bytes of a request as it was sent.',
+    labels: [],
+    buckets: bytes,
+  },
+  database_failures_total: {
+    kind: 'counter',
+    help: 'Statements and transactions that failed, by code.',
+    labels: ['code'],
+  },
+  http_connections: {
+    kind: 'gauge',
+    help: 'Open connections.',
+    labels: [],
+  },
+  http_requests_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time from the head of a request to the end of its answer; path is the route.',
+    labels: ['method', 'path', 'status'],
+    buckets: seconds,
+  },
+  http_requests_total: {
+    kind: 'counter',
+    help: 'Requests answered; path is the route.',
+    labels: ['method', 'path', 'status'],
+  },
+  ingest_dedup_bytes: { kind: 'gauge', help: 'Memory of the ids that de-duplication remembers.', labels: [] },
+  ingest_dedup_ids: { kind: 'gauge', help: 'Ids that de-duplication remembers.', labels: [] },
+  ingest_dedup_total: {
+    kind: 'counter',
+    help: 'Events that de-duplication has judged, by verdict.',
+    labels: ['verdict'],
+  },
+  ingest_entities_batches_total: {
+    kind: 'counter',
+    help: 'Batches whose people and groups were computed, by how that ended; a conflict is followed by another try.',
+    labels: ['end'],
+  },
+  ingest_entities_seconds: {
+    kind: 'histogram',
+    help: 'Time that the people and groups of a batch take, by phase.',
+    labels: ['phase'],
+    buckets: seconds,
+  },
+  ingest_persons_total: {
+    kind: 'counter',
+    help: 'Persons that were written, by what happened to them.',
+    labels: ['change'],
+  },
+  ingest_step_seconds: {
+    kind: 'histogram',
+    help: 'Time that one step of ingestion takes for a batch.',
+    labels: ['step'],
+    buckets: seconds,
+  },
+  ingest_warnings_total: {
+    kind: 'counter',
+    help: 'Ingestion warnings by type, and whether the project was told or had been told lately.',
+    labels: ['type', 'sent'],
+  },
+  capture_v1_analytics_error: {
+    kind: 'counter',
+    help: 'v1 requests that were refused as a whole.',
+    labels: ['error', 'status_code'],
+  },
+  capture_v1_batch_outcomes: {
+    kind: 'counter',
+    help: 'v1 batches by what became of their events: all_ok, all_drop, all_retry or partial_failure.',
+    labels: ['outcome'],
+  },
+  capture_v1_parsed_events: {
+    kind: 'counter',
+    help: 'Events of v1 batches, by whether they keep the rules of v1 and which one they break.',
+    labels: ['result', 'error'],
+  },
+  partition_limits_key_count: {
+    kind: 'gauge',
+    help: 'Keys whose rate the overflow limiter remembers.',
+    labels: [],
+  },
+  log_bytes: { kind: 'gauge', help: 'Bytes of the embedded log on disk.', labels: [] },
+  log_bytes_bound: { kind: 'gauge', help: 'Bytes the embedded log may take on disk.', labels: [] },
+  log_bytes_written_total: { kind: 'counter', help: 'Bytes written to the embedded log.', labels: [] },
+  log_flush_seconds: {
+    kind: 'histogram',
+    help: 'Time of one write with its fdatasync.',
+    labels: [],
+    buckets: seconds,
+  },
+  log_records_total: { kind: 'counter', help: 'Records appended to the embedded log.', labels: [] },
+  log_refused_total: {
+    kind: 'counter',
+    help: 'Appends that the embedded log has refused, by reason.',
+    labels: ['reason'],
+  },
   stream_records_total: {
     kind: 'counter',
     help: 'Records that a stage has finished, by outcome.',

@@ -55,7 +55,7 @@ export async function captureServer(
   const routes = createRoutes({ ...ground, admission, log }, settings)
   const server = await openHttpServer(
     ground,
-    { ...httpConfigSchema.parse({}), host: '127.0.0.1', port: 0 },
+    { ...httpConfigSchema.parse({ bodyStallMs: 1_000 }), host: '127.0.0.1', port: 0 },
     routes,
   )
   return {

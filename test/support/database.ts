@@ -44,7 +44,7 @@ export async function openTestDatabase(options: { isMigrated?: boolean } = {}): 
 async function cloneDatabase(server: Server, isMigrated: boolean): Promise<TestDatabase> {
   const name = newName('clone')
   const from = isMigrated ? await server.template() : 'template0'
-  await runOn(server.url, `create database "${name}" template "${from}"`)
+  await runOn(server.url, `create database "${name}" template "${from}" strategy file_copy`)
   const connectionString = withDatabase(server.url, name)
   const database = await openOn(connectionString)
   let closed: Promise<void> | undefined

@@ -3,13 +3,15 @@
  * de-duplication over a log that holds nothing, and projects as a list of rows.
  */
 import { embeddedCacheConfig } from '../../src/adapters/embedded/cache/config.ts'
-import { openEmbeddedCache } from '../../src/adapters/embedded/cache.ts'
+import { type CacheContext, openEmbeddedCache } from '../../src/adapters/embedded/cache.ts'
 import { dedupConfigSchema } from '../../src/ingest/dedup/config.ts'
 import { openDedup } from '../../src/ingest/dedup/dedup.ts'
 import { changeRecords, changeWarnings, computeBatch } from '../../src/ingest/entities/compute-batch.ts'
 import type { Entities } from '../../src/ingest/entities.ts'
 import type { IngestPorts } from '../../src/ingest/ingest.ts'
 import { personsConfig } from '../../src/ingest/persons/config.ts'
+import type { TeamRow } from '../../src/ingest/teams.ts'
+import type { Cache } from '../../src/ports/cache.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Database } from '../../src/ports/database.ts'
 import type { Log, LogRecord } from '../../src/ports/log.ts'
@@ -18,9 +20,7 @@ import { capturedToken } from './captured-records.ts'
 import { emptyTables, loadTables, type PersonTables, writeTables } from './person-tables.ts'
 import { quietTelemetry } from './quiet.ts'
 
-export type TeamRowFake = Record<string, unknown> & { api_token: string }
-
-export function teamRow(row: Partial<TeamRowFake> = {}): TeamRowFake {
+export function teamRow(row: Partial<TeamRow> = {}): TeamRow {
   return {
     api_token: capturedToken,
     id: 1,
@@ -40,7 +40,7 @@ export type FakeIngest = IngestPorts & { tables: PersonTables; statements: strin
 
 export async function openFakeIngest(
   given: { clock: Clock; random: Random },
-  options: { teams?: TeamRowFake[]; records?: LogRecord[] } = {},
+  options: { teams?: TeamRow[]; records?: LogRecord[] } = {},
 ): Promise<FakeIngest> {
   const { teams = [teamRow()], records = [] } = options
   const telemetry = quietTelemetry()
@@ -48,7 +48,7 @@ export async function openFakeIngest(
   const tables = emptyTables()
   const database = listDatabase(teams, statements)
   const base = { ...given, ...telemetry, database }
-  const cache = await openEmbeddedCache(base, embeddedCacheConfig.parse({}))
+  const cache = await openTestCache(base)
   const log = emptyLog(records)
   const signal = new AbortController().signal
   const dedup = await openDedup({ ...base, log }, dedupConfigSchema.parse({ idsMax: 1_000_000 }), { signal })
@@ -65,6 +65,11 @@ export async function openFakeIngest(
   }
 }
 
+/** The embedded cache over whatever database the test has. */
+export function openTestCache(context: CacheContext): Promise<Cache> {
+  return openEmbeddedCache(context, embeddedCacheConfig.parse({}))
+}
+
 function createTableEntities(tables: PersonTables): Entities {
   const config = personsConfig.parse({})
   return {
@@ -77,7 +82,7 @@ function createTableEntities(tables: PersonTables): Entities {
 }
 
 /** Knows one table, `posthog_team`. */
-function listDatabase(teams: readonly TeamRowFake[], statements: string[]): Database {
+function listDatabase(teams: readonly TeamRow[], statements: string[]): Database {
   const unused = (): never => {
     throw new Error('nothing else of the database is used')
   }

@@ -1,0 +1,95 @@
+import pg from 'pg'
+import { isRetryable, RowmillError } from '../../errors/rowmill-error.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Random } from '../../ports/random.ts'
+import { retryDelay } from '../../std/retry.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
+import { type ConnectionConfig, clientConfig, closedFailure } from './connection.ts'
+import { failureOf } from './failures.ts'
+
+export type DatabaseContext = { clock: Clock; random: Random; logger: Logger; metrics: Metrics }
+
+/** While PostgreSQL restarts, connecting is tried again; nothing has been sent yet, so this is safe. */
+const connectDelays = { attemptsMax: 1000, delayMs: 20, delayMaxMs: 250 }
+
+/** The shared connections, with a bound on them, on those who wait, and on the wait. */
+export interface Pool extends AsyncDisposable {
+  /** Runs `use` with a connection of its own. */
+  withClient<T>(use: (client: pg.PoolClient) => Promise<T>): Promise<T>
+}
+
+export function createPool(context: DatabaseContext, config: ConnectionConfig): Pool {
+  const { clock, random, logger, metrics } = context
+  const closing = new AbortController()
+  const pool = new pg.Pool({
+    ...clientConfig(config),
+    max: config.connectionsMax,
+    idleTimeoutMillis: config.idleTimeoutMs,
+  })
+  pool.on('error', (error) =>
+    logger.warn({ error: failureOf(error) }, 'An idle connection to PostgreSQL broke.'),
+  )
+  let waiting = 0
+  let closed: Promise<void> | undefined
+  metrics.set('queue_bound', config.waitingMax, { queue: 'database' })
+
+  const connect = async (): Promise<pg.PoolClient> => {
+    const deadlineMs = clock.monotonic() + config.connectTimeoutMs
+    for (let attempt = 1; ; attempt++) {
+      if (closing.signal.aborted) throw closedFailure()
+      try {
+        return await pool.connect()
+      } catch (error) {
+        const failure = failureOf(error)
+        if (!isRetryable(failure) || clock.monotonic() >= deadlineMs) throw failure
+        const delayMs = retryDelay(connectDelays, attempt, random.next())
+        await clock.sleep(delayMs, { signal: closing.signal })
+      }
+    }
+  }
+
+  const checkOut = async (): Promise<pg.PoolClient> => {
+    if (waiting >= config.waitingMax)
+      throw new RowmillError('DATABASE_UNAVAILABLE', `${waiting} statements wait for a connection already.`)
+    waiting += 1
+    metrics.set('queue_depth', waiting, { queue: 'database' })
+    try {
+      return await connect()
+    } finally {
+      waiting -= 1
+      metrics.set('queue_depth', waiting, { queue: 'database' })
+    }
+  }
+
+  return {
+    async withClient(use) {
+      const client = await checkOut()
+      let broken: Error | undefined
+      const onError = (error: Error) => {
+        broken = error
+      }
+      client.on('error', onError)
+      try {
+        return await use(client)
+      } catch (error) {
+        // After a lost connection, or a rollback that failed, nobody knows the state of the session.
+        if (isUnusable(error)) broken = error
+        throw error
+      } finally {
+        client.removeListener('error', onError)
+        client.release(broken)
+      }
+    },
+    [Symbol.asyncDispose]() {
+      closing.abort()
+      closed ??= pool.end()
+      return closed
+    },
+  }
+}
+
+/** A server's own refusal leaves the session as it was; an unavailable one may have left anything. */
+function isUnusable(error: unknown): error is Error {
+  return error instanceof Error && isRetryable(error)
+}
