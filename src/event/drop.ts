@@ -29,6 +29,8 @@ export const dropReasons = {
   token_dropper: 'The operator drops events of this token or distinct id at capture.',
   event_restriction: 'An event restriction of the project drops it.',
   ai_byte_limit: 'The project sends more bytes of AI events per second than the operator allows.',
+  ai_event_too_big: 'The AI event is larger than the operator allows.',
+  invalid_event: 'A batch held an event that breaks the rules of its route; the client was told which one.',
   unknown_token: 'No project has this token.',
   duplicate: 'An event with the same token and uuid was accepted before.',
   invalid_message: 'The record on the log is not a captured event.',
@@ -47,6 +49,7 @@ export const dropReasons = {
   invalid_heatmap: 'Its heatmap data could not be understood.',
   replay_invalid: 'The replay message could not be understood.',
   row_refused: 'The warehouse refused the row.',
+  row_too_large: 'The finished event is larger than one record of the log may be.',
   processing_failed: 'A step failed again and again on this event alone.',
 } as const
 

@@ -94,7 +94,7 @@ function queryContract(open: () => Promise<OpenedWarehouse>): void {
   test('settings hold for their own query alone', async () => {
     await using opened = await open()
     const { warehouse } = opened
-    const sql = "SELECT getSetting('max_result_rows') AS rows"
+    const sql = "SELECT toString(getSetting('max_result_rows')) AS rows"
     assert.deepEqual(await warehouse.query(sql, { settings: { max_result_rows: 7 } }), [{ rows: '7' }])
     assert.deepEqual(await warehouse.query(sql), [{ rows: '0' }])
   })

@@ -1,4 +1,4 @@
-import type { LogBatch, NewRecord } from '../ports/log.ts'
+import type { LogBatch, LogRecord, NewRecord } from '../ports/log.ts'
 import type { Outcome } from './outcome.ts'
 
 /**
@@ -11,8 +11,20 @@ export interface Stage {
   /** The consumer group, and the stage's name in the ledger, the drops and the metrics. */
   readonly group: string
   readonly topics: readonly string[]
+  /** How its batches are cut, where the run's config does not fit it. */
+  readonly batch?: { recordsMax: number; bytesMax: number; waitMs: number }
+  /** `false` where the stage reads the ledger or the drops: their rows would feed it for ever. */
+  readonly hasLedger?: boolean
   openPartition(partition: LeasedPartition): Promise<PartitionStage>
+  /**
+   * Who a dropped or dead-lettered record was about, where its headers do not say. Called for those records
+   * only; must not throw, whatever the record holds.
+   */
+  identify?(record: LogRecord): RecordIdentity
 }
+
+/** Empty text where it cannot be told. */
+export type RecordIdentity = { uuid: string; distinct_id: string; token: string; event: string }
 
 export type LeasedPartition = { topic: string; partition: number; position: number; signal: AbortSignal }
 

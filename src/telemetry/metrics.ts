@@ -29,9 +29,10 @@ export function createMetrics(): Metrics {
   const histograms = new Map<string, Histogram>()
   for (const [name, entry] of Object.entries<MetricEntry>(metricRegister)) {
     const settings = { name, help: entry.help, labelNames: [...entry.labels], registers: [registry] }
-    if (entry.kind === 'counter') counters.set(name, new Counter(settings))
-    else if (entry.kind === 'gauge') gauges.set(name, new Gauge(settings))
-    else histograms.set(name, new Histogram({ ...settings, buckets: [...entry.buckets] }))
+    if (entry.kind === 'histogram')
+      histograms.set(name, new Histogram({ ...settings, buckets: [...entry.buckets] }))
+    else if (entry.kind === 'counter') counters.set(name, new Counter(settings))
+    else gauges.set(name, new Gauge(settings))
   }
   return {
     count: (name, by = 1, labels = {}) => counters.get(name)?.inc(labels, by),

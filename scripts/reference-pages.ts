@@ -1,0 +1,117 @@
+/** The reference pages that are made from the program's own registers. */
+
+import { commonOptions, type OptionSpec } from '../src/cli/command.ts'
+import { commands } from '../src/cli/commands.ts'
+import { errorRegister } from '../src/errors/register.ts'
+import { dropReasons } from '../src/event/drop.ts'
+import { configSchema } from '../src/platform/config/config.ts'
+import { settingsOf } from '../src/platform/config/settings.ts'
+import { type MetricEntry, metricRegister } from '../src/telemetry/register.ts'
+
+export function referencePages(): Record<string, string> {
+  return {
+    'docs/reference/config.md': configPage(),
+    'docs/reference/errors.md': errorsPage(),
+    'docs/reference/metrics.md': metricsPage(),
+    'docs/reference/drop-reasons.md': dropReasonsPage(),
+    'docs/reference/commands.md': commandsPage(),
+  }
+}
+
+const madeBy = '<!-- Made by "npm run docs" from the program itself. Do not edit. -->\n'
+
+function configPage(): string {
+  const rows = settingsOf(configSchema).map((setting) => {
+    const value = setting.isSecret
+      ? 'a secret'
+      : setting.hasDefault
+        ? `\`${JSON.stringify(setting.default)}\``
+        : 'unset'
+    return `| \`${setting.path.join('.')}\` | ${value} | ${cell(setting.description)} | ${setting.environmentNames.map((name) => `\`${name}\``).join(', ')} |`
+  })
+  return `${madeBy}# Settings
+
+Defaults, then a file (\`--config\`), then the environment, then flags (\`--set path=value\`); the later wins.
+\`rowmill config\` prints each value and where it came from. Any variable may be given as \`NAME_FILE\`, which names
+a file that holds the value. A setting that does not exist, or contradicts another, is refused at start.
+
+| Setting | Default | What it does | Environment |
+|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+function errorsPage(): string {
+  const rows = Object.entries(errorRegister).map(
+    ([code, entry]) =>
+      `| \`${code}\` | ${entry.status} | ${entry.retry ? 'yes' : 'no'} | ${cell(entry.means)} |`,
+  )
+  return `${madeBy}# Errors
+
+Every operating error has one of these codes. The status is the HTTP answer where the error ends a request.
+
+| Code | Status | May succeed later | What it means |
+|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+function metricsPage(): string {
+  const rows = Object.entries<MetricEntry>(metricRegister).map(
+    ([name, entry]) =>
+      `| \`${name}\` | ${entry.kind} | ${entry.labels.map((label) => `\`${label}\``).join(', ')} | ${cell(entry.help)} |`,
+  )
+  return `${madeBy}# Metrics
+
+\`GET /metrics\` answers them in the Prometheus text format. Labels are closed sets: never a team, a token or a
+distinct id.
+
+| Name | Kind | Labels | What it measures |
+|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+function dropReasonsPage(): string {
+  const rows = Object.entries(dropReasons).map(([reason, meaning]) => `| \`${reason}\` | ${cell(meaning)} |`)
+  return `${madeBy}# Drop reasons
+
+An event that ends without a row has one row in the table \`drops\`, with one of these reasons.
+
+| Reason | What it means |
+|---|---|
+${rows.join('\n')}
+`
+}
+
+function commandsPage(): string {
+  const optionRows = (options: Readonly<Record<string, OptionSpec>>): string =>
+    Object.entries(options)
+      .map(
+        ([name, spec]) =>
+          `| \`--${name}${spec.placeholder === undefined ? '' : ` <${spec.placeholder}>`}\` | ${cell(spec.description)} |`,
+      )
+      .join('\n')
+  const sections = commands.map((command) => {
+    const own =
+      Object.keys(command.options).length === 0
+        ? ''
+        : `\n| Option | |\n|---|---|\n${optionRows(command.options)}\n`
+    return `## ${command.name}\n\n${command.summary}\n\n\`rowmill ${command.usage}\`\n${own}`
+  })
+  return `${madeBy}# Commands
+
+In a checkout: \`npx rowmill <command>\`. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no.
+
+Every command takes:
+
+| Option | |
+|---|---|
+${optionRows(commonOptions)}
+
+${sections.join('\n')}`
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+}

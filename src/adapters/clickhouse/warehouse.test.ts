@@ -1,0 +1,4 @@
+import { openTestWarehouse } from '../../../test/support/warehouse.ts'
+import { warehouseContract } from '../../ports/warehouse.contract.ts'
+
+warehouseContract(openTestWarehouse)

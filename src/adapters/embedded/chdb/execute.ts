@@ -1,0 +1,249 @@
+/**
+ * One request of the HTTP interface from its body to its answer.
+ *
+ * - A place among the running ones is waited for before the body is read.
+ * - An INSERT's data goes to a file of its own and is read from there by the engine: given inline, chDB would
+ *   take what follows an empty line for SQL.
+ * - An answer comes through a pipe while the query runs, or through a file when the client wants it whole.
+ * - When the client goes, the query is killed; never with KILL … SYNC, which hangs.
+ */
+import { randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { type Connection, type Engine, quoteString, type ReadResult } from './engine.ts'
+import { failure, failureOf } from './failure.ts'
+import type { FifoPool } from './fifo.ts'
+import type { Gate } from './gate.ts'
+import { type Answer, type AnswerContext, createAnswer, noSummary, type Summary } from './http/answer.ts'
+import { openBody } from './http/body.ts'
+import type { HostRequest } from './http/request.ts'
+import type { Sessions } from './http/sessions.ts'
+import { guardStatement } from './sql/guard.ts'
+import { type InsertStatement, parseStatement, type ReadStatement, type Statement } from './sql/statement.ts'
+
+export type ExecuteContext = {
+  engine: Engine
+  sessions: Sessions
+  gate: Gate
+  fifos: FifoPool
+  spoolDirectory: string
+  tableFunctions: ReadonlySet<string>
+  answer: AnswerContext
+  queryBytesMax: number
+  bodyBytesMax: number
+  answerBufferBytes: number
+  /** The ids of the requests in hand. */
+  running: Set<string>
+}
+
+type Exchange = {
+  message: IncomingMessage
+  response: ServerResponse
+  request: HostRequest
+  signal: AbortSignal
+}
+
+/** Runs the request and answers it; every failure becomes an answer too. */
+export async function executeRequest(context: ExecuteContext, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange
+  const answer = createAnswer(response, request, context.answer)
+  const { running } = context
+  let isOwner = false
+  try {
+    if (running.has(request.queryId))
+      throw failure(
+        'QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING',
+        `Query with id = ${request.queryId} is already running.`,
+      )
+    running.add(request.queryId)
+    isOwner = true
+    const leave = await context.gate.enter(exchange.signal)
+    try {
+      await runStatement(context, { ...exchange, answer })
+    } finally {
+      leave()
+    }
+  } catch (error) {
+    await answer.fail(failureOf(error))
+  } finally {
+    if (isOwner) running.delete(request.queryId)
+    // A body that was not read to its end is thrown away, so that the client gets to its answer.
+    exchange.message.resume()
+  }
+}
+
+type Run = Exchange & { answer: Answer }
+
+async function runStatement(context: ExecuteContext, run: Run): Promise<void> {
+  const { message, request } = run
+  const body = openBody(message, request, { bytesMax: context.bodyBytesMax })
+  const head = request.isGet
+    ? { bytes: Buffer.alloc(0), isWhole: true }
+    : await body.head(context.queryBytesMax)
+  const query = Buffer.from(
+    request.query === '' || head.bytes.length === 0 ? request.query : `${request.query}\n`,
+  )
+  const bytes = query.length === 0 ? head.bytes : Buffer.concat([query, head.bytes])
+  const text = bytes.subarray(0, context.queryBytesMax).toString()
+  const statement = parseStatement(text, { isWhole: head.isWhole && bytes.length <= context.queryBytesMax })
+  const readonly = request.settings.get('readonly') ?? '0'
+  const isReadOnly = request.isGet || readonly !== '0'
+  // Anything but the two lenient levels counts as the strict one.
+  const isStrict = readonly !== '0' && readonly !== '2'
+  guardStatement(statement, { isReadOnly, isStrict, tableFunctions: context.tableFunctions })
+  if (statement.kind === 'insert') {
+    const sqlHead = text.slice(0, statement.dataStart)
+    if (sqlHead.includes('\ufffd')) throw failure('SYNTAX_ERROR', 'Syntax error: the query is no UTF-8.')
+    const path = join(context.spoolDirectory, `insert-${randomUUID()}`)
+    try {
+      await body.spool(path, bytes.subarray(Buffer.byteLength(sqlHead)))
+      await onConnection(context, { run, isReadOnly }, (connection) =>
+        insert(connection, { run, statement, path }),
+      )
+    } finally {
+      await rm(path, { force: true })
+    }
+    await run.answer.end()
+    return
+  }
+  await onConnection(context, { run, isReadOnly }, (connection) =>
+    answerStatement(context, { run, statement, connection }),
+  )
+  // Only now: the next request of the same session may follow at once.
+  await run.answer.end()
+}
+
+/** Leases a connection for `work`, and kills what runs on it when the client goes. */
+async function onConnection(
+  context: ExecuteContext,
+  options: { run: Run; isReadOnly: boolean },
+  work: (connection: Connection) => Promise<void>,
+): Promise<void> {
+  const { run, isReadOnly } = options
+  const tag = `rowmill:${randomUUID()}`
+  if (run.signal.aborted) throw failure('QUERY_WAS_CANCELLED', 'The client has gone.')
+  const lease = await context.sessions.lease(run.request, { tag, isReadOnly })
+  let killing: Promise<void> | undefined
+  const kill = () => {
+    killing = killTagged(context.engine, tag)
+  }
+  run.signal.addEventListener('abort', kill, { once: true })
+  try {
+    if (run.signal.aborted) throw failure('QUERY_WAS_CANCELLED', 'The client has gone.')
+    await work(lease.connection)
+  } finally {
+    run.signal.removeEventListener('abort', kill)
+    await killing
+    await lease.release()
+  }
+}
+
+async function killTagged(engine: Engine, tag: string): Promise<void> {
+  await using connection = engine.connect()
+  await connection.read(`KILL QUERY WHERE endsWith(Settings['log_comment'], ${quoteString(tag)}) ASYNC`)
+}
+
+async function insert(
+  connection: Connection,
+  options: { run: Run; statement: InsertStatement; path: string },
+): Promise<void> {
+  const { run, statement, path } = options
+  const written = await connection.write(statement.from(quoteString(path)))
+  run.answer.begin({ format: run.request.format, summary: summaryOfWrite(written) })
+}
+
+async function answerStatement(
+  context: ExecuteContext,
+  options: { run: Run; statement: Exclude<Statement, InsertStatement>; connection: Connection },
+): Promise<void> {
+  const { run, statement, connection } = options
+  const { answer, request } = run
+  if (statement.kind === 'read') {
+    if (request.isAnswerWhole) await answerWhole(context, { run, statement, connection })
+    else await answerStreaming(context, { run, statement, connection })
+    return
+  }
+  if (statement.verb === 'insert') {
+    answer.begin({ format: request.format, summary: summaryOfWrite(await connection.write(statement.text)) })
+  } else {
+    const result = await connection.read(statement.text, request.format)
+    answer.begin({ format: request.format, summary: summaryOfRead(result) })
+    if (result.bytes.length > 0) await answer.write(Buffer.from(result.bytes))
+  }
+}
+
+type Read = { run: Run; statement: ReadStatement; connection: Connection }
+
+/** The answer begins when the query has ended, so every error has its status. */
+async function answerWhole(context: ExecuteContext, read: Read): Promise<void> {
+  const { run, statement, connection } = read
+  const { answer, request } = run
+  const path = join(context.spoolDirectory, `answer-${randomUUID()}`)
+  try {
+    const result = await connection.read(statement.into(quoteString(path), request.format))
+    answer.begin({ format: statement.format ?? request.format, summary: summaryOfRead(result) })
+    await copy(createReadStream(path), answer)
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+/** The answer begins when it is complete or `answerBufferBytes` of it are there. */
+async function answerStreaming(context: ExecuteContext, read: Read): Promise<void> {
+  const { run, statement, connection } = read
+  const { answer, request } = run
+  const { fifo, giveBack } = context.fifos.take()
+  const pipe = fifo.open()
+  const format = statement.format ?? request.format
+  const reading = connection.read(statement.into(quoteString(fifo.path), request.format)).finally(pipe.finish)
+  const outcome = reading.then(
+    (result) => ({ result }),
+    (error: unknown) => ({ error }),
+  )
+  try {
+    const held: Buffer[] = []
+    let heldBytes = 0
+    for await (const chunk of buffersOf(pipe.answer)) {
+      if (answer.isBegun) {
+        await answer.write(chunk)
+        continue
+      }
+      held.push(chunk)
+      heldBytes += chunk.length
+      if (heldBytes < context.answerBufferBytes) continue
+      answer.begin({ format, summary: noSummary })
+      await answer.write(Buffer.concat(held))
+    }
+    const end = await outcome
+    if ('error' in end) throw end.error
+    if (!answer.isBegun) {
+      answer.begin({ format, summary: summaryOfRead(end.result) })
+      await answer.write(Buffer.concat(held))
+    }
+  } finally {
+    // Closing the reader makes a query that still writes fail; its pipe is free once it has ended.
+    pipe.answer.destroy()
+    await outcome
+    giveBack()
+  }
+}
+
+async function copy(from: Readable, answer: Answer): Promise<void> {
+  for await (const chunk of buffersOf(from)) await answer.write(chunk)
+}
+
+async function* buffersOf(stream: Readable): AsyncGenerator<Buffer, void> {
+  for await (const chunk of stream) if (Buffer.isBuffer(chunk)) yield chunk
+}
+
+function summaryOfRead(result: ReadResult): Summary {
+  return { ...noSummary, rowsRead: result.rowsRead, bytesRead: result.bytesRead, elapsed: result.elapsed }
+}
+
+function summaryOfWrite(written: { rowsWritten: number; bytesWritten: number; elapsed: number }): Summary {
+  const { rowsWritten, bytesWritten, elapsed } = written
+  return { rowsRead: rowsWritten, bytesRead: bytesWritten, rowsWritten, bytesWritten, elapsed }
+}

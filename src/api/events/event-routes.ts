@@ -1,0 +1,157 @@
+import { z } from 'zod'
+import type { Warehouse } from '../../ports/warehouse.ts'
+import { page, pageOf, pageQuery } from '../page.ts'
+import { invalidInput, notFound } from '../problem.ts'
+import { type ApiRoute, defineRoute } from '../route.ts'
+import { propertyFilterSchema, propertyFilters } from './property-filters.ts'
+
+const eventSchema = z.strictObject({
+  id: z.uuid(),
+  distinct_id: z.string(),
+  properties: z.record(z.string(), z.unknown()),
+  event: z.string(),
+  timestamp: z.string().meta({ description: 'RFC 3339, UTC, microseconds.' }),
+  person: z
+    .strictObject({ id: z.uuid(), properties: z.record(z.string(), z.unknown()), mode: z.string() })
+    .meta({ description: 'As the person was when the event was ingested.' }),
+  elements_chain: z.string(),
+})
+
+type EventRow = {
+  uuid: string
+  distinct_id: string
+  properties: string
+  event: string
+  time: string
+  person_id: string
+  person_properties: string
+  person_mode: string
+  elements_chain: string
+}
+
+const columns = `uuid, distinct_id, properties, event, formatDateTime(timestamp, '%Y-%m-%dT%H:%i:%S.%fZ', 'UTC') as time,
+  person_id, person_properties, toString(person_mode) as person_mode, elements_chain`
+
+const isoTime = z.union([z.iso.datetime({ offset: true, local: true }), z.iso.date()])
+
+export function createEventRoutes(
+  ports: { warehouse: Warehouse },
+  config: { pageSizeMax: number },
+): ApiRoute[] {
+  const { warehouse } = ports
+  const listQuery = z.object({
+    ...pageQuery(config.pageSizeMax),
+    event: z.string().optional(),
+    distinct_id: z.string().optional(),
+    person_id: z.uuid().optional(),
+    after: isoTime.optional().meta({ description: 'Only events later than this.' }),
+    before: isoTime.optional().meta({ description: 'Only events earlier than this.' }),
+    properties: z.string().optional().meta({ description: 'JSON: [{"key", "value", "operator"}].' }),
+    order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time.' }),
+  })
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/projects/:project_id/events',
+      summary: 'Events, newest first',
+      tag: 'events',
+      query: listQuery,
+      answers: { 200: pageOf(eventSchema) },
+      async run({ project, query, url, signal }) {
+        const { where, parameters } = conditions(query)
+        const direction = query.order === 'asc' ? 'asc' : 'desc'
+        const rows = await warehouse.query<EventRow>(
+          `select ${columns} from events final where team_id = {team:Int64}${where}
+           order by timestamp ${direction}, uuid ${direction} limit {take:UInt32} offset {skip:UInt32}`,
+          {
+            parameters: { ...parameters, team: project.id, take: query.limit + 1, skip: query.offset },
+            signal,
+          },
+        )
+        return { status: 200, body: page(rows.map(eventBody), query, url) }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/projects/:project_id/events/:event_uuid',
+      summary: 'One event',
+      tag: 'events',
+      answers: { 200: eventSchema },
+      async run({ project, path, signal }) {
+        const uuid = z.uuid().safeParse(path.event_uuid)
+        if (!uuid.success) throw invalidInput('The event id must be a UUID.', 'event_uuid')
+        const rows = await warehouse.query<EventRow>(
+          `select ${columns} from events final where team_id = {team:Int64} and uuid = {uuid:UUID} limit 1`,
+          { parameters: { team: project.id, uuid: uuid.data }, signal },
+        )
+        const [row] = rows
+        if (row === undefined)
+          throw notFound(
+            'No row has this uuid. "rowmill trace" tells whether it was dropped, and why, or where it waits.',
+          )
+        return { status: 200, body: eventBody(row) }
+      },
+    }),
+  ]
+}
+
+type ListQuery = {
+  event?: string | undefined
+  distinct_id?: string | undefined
+  person_id?: string | undefined
+  after?: string | undefined
+  before?: string | undefined
+  properties?: string | undefined
+}
+
+function conditions(query: ListQuery): { where: string; parameters: Record<string, unknown> } {
+  const parts: string[] = []
+  const parameters: Record<string, unknown> = {}
+  const add = (condition: string, name: string, value: string | undefined): void => {
+    if (value === undefined) return
+    parts.push(condition)
+    parameters[name] = value
+  }
+  add('event = {event:String}', 'event', query.event)
+  add('distinct_id = {distinct:String}', 'distinct', query.distinct_id)
+  add('person_id = {person:UUID}', 'person', query.person_id)
+  add("timestamp > parseDateTime64BestEffort({after:String}, 6, 'UTC')", 'after', query.after)
+  add("timestamp < parseDateTime64BestEffort({before:String}, 6, 'UTC')", 'before', query.before)
+  if (query.properties !== undefined) {
+    const filters = propertyFilters('properties', parseFilters(query.properties))
+    parts.push(...filters.conditions)
+    Object.assign(parameters, filters.parameters)
+  }
+  return { where: parts.map((part) => ` and ${part}`).join(''), parameters }
+}
+
+function parseFilters(text: string): z.output<typeof propertyFilterSchema>[] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw invalidInput(
+      '"properties" must be JSON: [{"key": "plan", "value": "free", "operator": "exact"}].',
+      'properties',
+    )
+  }
+  const parsed = z.array(propertyFilterSchema).max(50).safeParse(value)
+  if (!parsed.success) throw invalidInput(`"properties" ${z.prettifyError(parsed.error)}`, 'properties')
+  return parsed.data
+}
+
+function eventBody(row: EventRow): z.output<typeof eventSchema> {
+  return {
+    id: row.uuid,
+    distinct_id: row.distinct_id,
+    properties: JSON.parse(row.properties || '{}') as Record<string, unknown>,
+    event: row.event,
+    timestamp: row.time,
+    person: {
+      id: row.person_id,
+      properties: JSON.parse(row.person_properties || '{}') as Record<string, unknown>,
+      mode: row.person_mode,
+    },
+    elements_chain: row.elements_chain,
+  }
+}

@@ -1,0 +1,134 @@
+import { z } from 'zod'
+import type { Database } from '../../ports/database.ts'
+import type { Log } from '../../ports/log.ts'
+import { deletionBody, deletionSchema, requestDeletion } from '../deletions/deletions.ts'
+import { page, pageOf, pageQuery } from '../page.ts'
+import { invalidInput, notFound } from '../problem.ts'
+import { type ApiRoute, defineRoute } from '../route.ts'
+
+const personSchema = z.strictObject({
+  id: z.uuid(),
+  uuid: z.uuid(),
+  name: z.string().meta({ description: 'The e-mail or name property, else the first distinct id.' }),
+  distinct_ids: z.array(z.string()),
+  properties: z.record(z.string(), z.unknown()),
+  is_identified: z.boolean(),
+  created_at: z.string(),
+})
+
+type PersonRow = {
+  uuid: string
+  properties: Record<string, unknown>
+  is_identified: boolean
+  created_at: string
+  distinct_ids: string[]
+}
+
+const select = `select p.uuid, p.properties, p.is_identified, p.created_at,
+  array(select d.distinct_id from posthog_persondistinctid d where d.person_id = p.id and d.team_id = p.team_id order by d.id limit 1000) as distinct_ids
+  from posthog_person p`
+
+export function createPersonRoutes(
+  ports: { database: Database; log: Log },
+  config: { pageSizeMax: number },
+): ApiRoute[] {
+  const { database } = ports
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/projects/:project_id/persons',
+      summary: 'Persons, newest first',
+      tag: 'persons',
+      query: z.object({
+        ...pageQuery(config.pageSizeMax),
+        distinct_id: z.string().optional(),
+        email: z.string().optional(),
+        search: z
+          .string()
+          .max(200)
+          .optional()
+          .meta({ description: 'Part of a distinct id, e-mail or name.' }),
+      }),
+      answers: { 200: pageOf(personSchema) },
+      async run({ project, query, url }) {
+        const values: unknown[] = [project.id, query.limit + 1, query.offset]
+        const place = (value: unknown): string => `$${values.push(value)}`
+        const conditions = ['p.team_id = $1']
+        if (query.distinct_id !== undefined)
+          conditions.push(
+            `p.id in (select person_id from posthog_persondistinctid where team_id = $1 and distinct_id = ${place(query.distinct_id)})`,
+          )
+        if (query.email !== undefined) conditions.push(`p.properties->>'email' = ${place(query.email)}`)
+        if (query.search !== undefined) {
+          const text = place(query.search)
+          conditions.push(`(strpos(lower(p.properties->>'email'), lower(${text})) > 0 or strpos(lower(p.properties->>'name'), lower(${text})) > 0
+            or p.id in (select person_id from posthog_persondistinctid where team_id = $1 and strpos(lower(distinct_id), lower(${text})) > 0))`)
+        }
+        const rows = await database.query<PersonRow>(
+          `${select} where ${conditions.join(' and ')} order by p.created_at desc, p.id desc limit $2 offset $3`,
+          values,
+        )
+        return { status: 200, body: page(rows.map(personBody), query, url) }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/projects/:project_id/persons/:person_uuid',
+      summary: 'One person',
+      tag: 'persons',
+      answers: { 200: personSchema },
+      async run({ project, path }) {
+        const row = await findPerson(database, project.id, path.person_uuid)
+        return { status: 200, body: personBody(row) }
+      },
+    }),
+    defineRoute({
+      method: 'DELETE',
+      path: '/api/projects/:project_id/persons/:person_uuid',
+      summary:
+        'Delete a person, and on request all their events; the answer tells where to see when it is done',
+      tag: 'persons',
+      query: z.object({ delete_events: z.enum(['true', 'false']).default('false') }),
+      answers: { 202: deletionSchema },
+      async run({ project, path, query }) {
+        const person = await findPerson(database, project.id, path.person_uuid)
+        const deletion = await requestDeletion(ports, {
+          teamId: project.id,
+          personUuid: person.uuid,
+          deleteEvents: query.delete_events === 'true',
+        })
+        return { status: 202, body: deletionBody(deletion) }
+      },
+    }),
+  ]
+}
+
+async function findPerson(
+  database: Database,
+  teamId: number,
+  uuidText: string | undefined,
+): Promise<PersonRow> {
+  const uuid = z.uuid().safeParse(uuidText)
+  if (!uuid.success) throw invalidInput('The person id must be a UUID.', 'person_uuid')
+  const [row] = await database.query<PersonRow>(`${select} where p.team_id = $1 and p.uuid = $2`, [
+    teamId,
+    uuid.data,
+  ])
+  if (row === undefined) throw notFound()
+  return row
+}
+
+function personBody(row: PersonRow): z.output<typeof personSchema> {
+  const name = [row.properties.email, row.properties.name, row.properties.username, row.distinct_ids[0]].find(
+    (candidate) => typeof candidate === 'string' && candidate !== '',
+  )
+  return {
+    id: row.uuid,
+    uuid: row.uuid,
+    name: String(name ?? ''),
+    distinct_ids: row.distinct_ids,
+    properties: row.properties,
+    is_identified: row.is_identified,
+    created_at: row.created_at,
+  }
+}

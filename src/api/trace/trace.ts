@@ -1,0 +1,232 @@
+/**
+ * One event's story: when capture received it, what each stage decided and why, the person it was given, the
+ * row it became; or where it waits. Looks in the warehouse first, then through what stands unsettled on the
+ * log.
+ */
+import { capturedTopics, topics } from '../../event/topics.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Warehouse } from '../../ports/warehouse.ts'
+
+export type TraceLog = Pick<Log, 'describe' | 'positions' | 'read' | 'scan'>
+
+export type TraceStep = {
+  /** RFC 3339; empty where it is not known. */
+  time: string
+  stage: string
+  what: string
+  /** Facts worth showing, as text. */
+  facts: Readonly<Record<string, string>>
+}
+
+export type TraceStory = {
+  uuid: string
+  event: string
+  distinctId: string
+  /** `row`, `drop`, `dead-letter`: how it ended; `waiting` if it has not. */
+  ended: 'row' | 'drop' | 'dead-letter' | 'waiting'
+  steps: readonly TraceStep[]
+}
+
+type Coordinates = { topic: string; partition: number; offset: number }
+
+type EventRow = {
+  uuid: string
+  event: string
+  distinct_id: string
+  team_id: string
+  time: string
+  captured: string
+  inserted: string
+  person_id: string
+  person_mode: string
+  source_topic: string
+  source_partition: string
+  source_offset: string
+}
+
+type DropRow = {
+  uuid: string
+  event: string
+  distinct_id: string
+  stage: string
+  ended: 'drop' | 'dead-letter'
+  reason: string
+  details: string
+  topic: string
+  partition: string
+  offset: string
+  at: string
+}
+
+export type TraceQuery = { uuid: string } | { distinctId: string }
+
+export async function trace(
+  ports: { warehouse: Warehouse; log: TraceLog },
+  query: TraceQuery,
+  options: { storiesMax: number; signal?: AbortSignal },
+): Promise<TraceStory[]> {
+  const rows = await findRows(ports.warehouse, query, options)
+  const drops = await findDrops(ports.warehouse, query, options)
+  const stories = [
+    ...(await Promise.all(rows.map((row) => rowStory(ports.log, row)))),
+    ...(await Promise.all(drops.map((row) => dropStory(ports.log, row)))),
+  ]
+  const known = new Set(stories.flatMap(({ steps }) => steps.map(({ facts }) => facts.record ?? '')))
+  const waiting = await findWaiting(ports.log, query, options)
+  stories.push(...waiting.filter((story) => !known.has(story.steps[0]?.facts.record ?? '')))
+  return stories.slice(0, options.storiesMax)
+}
+
+const iso = "'%Y-%m-%dT%H:%i:%S.%fZ', 'UTC'"
+
+async function findRows(
+  warehouse: Warehouse,
+  query: TraceQuery,
+  options: { storiesMax: number },
+): Promise<EventRow[]> {
+  const where = 'uuid' in query ? 'uuid = {id:UUID}' : 'distinct_id = {id:String}'
+  return warehouse.query<EventRow>(
+    `select uuid, event, distinct_id, team_id, formatDateTime(timestamp, ${iso}) as time, formatDateTime(captured_at, ${iso}) as captured,
+       formatDateTime(inserted_at, ${iso}) as inserted, person_id, toString(person_mode) as person_mode,
+       source_topic, source_partition, source_offset
+     from events where ${where} order by timestamp desc limit {most:UInt32}`,
+    { parameters: { id: idOf(query), most: options.storiesMax } },
+  )
+}
+
+async function findDrops(
+  warehouse: Warehouse,
+  query: TraceQuery,
+  options: { storiesMax: number },
+): Promise<DropRow[]> {
+  const where = 'uuid' in query ? 'uuid = {id:String}' : 'distinct_id = {id:String}'
+  return warehouse.query<DropRow>(
+    `select uuid, event, distinct_id, stage, ended, reason, details, topic, partition, offset, formatDateTime(time, ${iso}) as at
+     from drops where ${where} order by time desc limit {most:UInt32}`,
+    { parameters: { id: idOf(query), most: options.storiesMax } },
+  )
+}
+
+function idOf(query: TraceQuery): string {
+  return 'uuid' in query ? query.uuid.toLowerCase() : query.distinctId
+}
+
+async function rowStory(log: TraceLog, row: EventRow): Promise<TraceStory> {
+  const source = {
+    topic: row.source_topic,
+    partition: Number(row.source_partition),
+    offset: Number(row.source_offset),
+  }
+  return {
+    uuid: row.uuid,
+    event: row.event,
+    distinctId: row.distinct_id,
+    ended: 'row',
+    steps: [
+      await receivedStep(log, source, row.captured),
+      {
+        time: '',
+        stage: 'ingest',
+        what: 'was accepted',
+        facts: {
+          project: row.team_id,
+          person: row.person_id,
+          'person mode': row.person_mode,
+          'event time': row.time,
+        },
+      },
+      { time: row.inserted, stage: 'datasets', what: 'became a row of events', facts: {} },
+    ],
+  }
+}
+
+async function dropStory(log: TraceLog, row: DropRow): Promise<TraceStory> {
+  const source = { topic: row.topic, partition: Number(row.partition), offset: Number(row.offset) }
+  const decided: TraceStep = {
+    time: row.at,
+    stage: row.stage,
+    what:
+      row.ended === 'drop' ? `was dropped: ${row.reason}` : `was set aside as a dead letter: ${row.reason}`,
+    facts: row.details === '{}' || row.details === '' ? {} : { details: row.details },
+  }
+  const steps = source.offset < 0 ? [decided] : [await receivedStep(log, source, ''), decided]
+  return { uuid: row.uuid, event: row.event, distinctId: row.distinct_id, ended: row.ended, steps }
+}
+
+async function receivedStep(log: TraceLog, source: Coordinates, capturedAt: string): Promise<TraceStep> {
+  const record = await log.read(source.topic, source.partition, source.offset).catch(() => undefined)
+  return {
+    time: record?.headers.now ?? capturedAt,
+    stage: 'capture',
+    what:
+      record === undefined
+        ? 'was received (its record has left the log by retention)'
+        : 'was received and made durable',
+    facts: {
+      record: `${source.topic}/${source.partition}@${source.offset}`,
+      ...(record === undefined ? {} : sdkFacts(record.value)),
+    },
+  }
+}
+
+function sdkFacts(value: Buffer): Record<string, string> {
+  try {
+    const message = JSON.parse(value.toString('utf8')) as { data?: string }
+    const { properties = {} } = JSON.parse(message.data ?? '{}') as { properties?: Record<string, unknown> }
+    return {
+      sdk:
+        [properties.$lib, properties.$lib_version].filter((part) => part !== undefined).join(' ') ||
+        'unknown',
+    }
+  } catch {
+    return {}
+  }
+}
+
+/** Records that some group has not settled, searched by their headers. */
+async function findWaiting(
+  log: TraceLog,
+  query: TraceQuery,
+  options: { storiesMax: number; signal?: AbortSignal },
+): Promise<TraceStory[]> {
+  const stories: TraceStory[] = []
+  const watched: readonly string[] = [...capturedTopics, topics.readyEvents]
+  for (const { group, topic, partition, position } of await log.positions()) {
+    if (!watched.includes(topic)) continue
+    const scan = log.scan({
+      topic,
+      partition,
+      from: position,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    })
+    for await (const records of scan) {
+      for (const record of records) {
+        const { uuid = '', distinct_id: distinctId = '', event = '', now = '' } = record.headers
+        const isWanted =
+          'uuid' in query ? uuid?.toLowerCase() === query.uuid.toLowerCase() : distinctId === query.distinctId
+        if (!isWanted || stories.length >= options.storiesMax) continue
+        stories.push({
+          uuid: uuid ?? '',
+          event: event ?? '',
+          distinctId: distinctId ?? '',
+          ended: 'waiting',
+          steps: [
+            {
+              time: now ?? '',
+              stage: 'capture',
+              what: 'was received and made durable',
+              facts: { record: `${topic}/${partition}@${record.offset}` },
+            },
+            {
+              time: '',
+              stage: group,
+              what: `waits to be read, ${record.offset - position} records before it`,
+              facts: {},
+            },
+          ],
+        })
+      }
+    }
+  }
+  return stories
+}

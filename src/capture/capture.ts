@@ -1,0 +1,162 @@
+/**
+ * Capture: an SDK's request becomes durable records on the log.
+ *
+ * The v0 routes live here; `v1/`, `replay/`, `ai/` and `otel/` bring their own routes and share what is in this
+ * folder. A request goes
+ *
+ *     decode → read → build → admission → sink → answer
+ *
+ * and is answered with success only after the log has made its events durable, all of them in one append. One
+ * invalid event refuses the whole request. Events that admission drops are accepted, and their reasons are
+ * written on the log in the same append.
+ */
+import { isRowmillError, type RowmillError } from '../errors/rowmill-error.ts'
+import type { RawRequest, RawResponse, Route } from '../http/route.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
+import type { Random } from '../ports/random.ts'
+import { createUuidSource } from '../std/uuid.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Admission, AdmissionPipeline } from './admission/types.ts'
+import type { AiLanePredicate } from './ai/ai-lane.ts'
+import { preflightResponse, refusalResponse, successResponse } from './answer.ts'
+import { buildEvents } from './build-event.ts'
+import type { CapturedEvent } from './captured-event.ts'
+import { clientIp } from './client-ip.ts'
+import type { CaptureConfig } from './config.ts'
+import { decodePayload } from './decode.ts'
+import { readRequest } from './request.ts'
+import { createSink } from './sink.ts'
+import { formatSentAt } from './timestamp.ts'
+
+export type CapturePorts = {
+  log: Pick<Log, 'append'>
+  admission: Pick<Admission, 'admit'>
+  clock: Clock
+  random: Random
+  metrics: Metrics
+  logger: Logger
+}
+export type CaptureSettings = CaptureConfig & { aiLanePredicate: AiLanePredicate }
+
+export type EventsRoute = {
+  path: string
+  /** `/engage`: an event without a name is an `$identify`. */
+  acceptsEngage?: boolean
+  /** The oldest routes: what was unpacked may be base64 once more. */
+  unwrapsTwice?: boolean
+  methods?: readonly string[]
+  pipeline?: AdmissionPipeline
+  /** Refuses what this route does not take, before admission. */
+  check?: (events: readonly CapturedEvent[]) => void
+}
+
+export type Capture = {
+  routes: Route[]
+  /** A route that takes events as the v0 routes do, for lanes with rules of their own. */
+  createEventsRoute(route: EventsRoute): Route
+}
+
+const oldRoutes: readonly EventsRoute[] = [
+  { path: '/e', unwrapsTwice: true },
+  { path: '/i/v0/e' },
+  { path: '/capture', unwrapsTwice: true },
+  { path: '/track', unwrapsTwice: true },
+  { path: '/engage', unwrapsTwice: true, acceptsEngage: true },
+  { path: '/batch' },
+]
+
+export function createCapture(ports: CapturePorts, config: CaptureSettings): Capture {
+  const capture = createEventsRoutes(ports, config)
+  return {
+    routes: [...oldRoutes.map(capture), blackHole(config)],
+    createEventsRoute: capture,
+  }
+}
+
+function createEventsRoutes(ports: CapturePorts, config: CaptureSettings): (route: EventsRoute) => Route {
+  const sink = createSink(ports, config)
+  const uuids = createUuidSource((length) => ports.random.bytes(length))
+  const accept = async (request: RawRequest, route: EventsRoute): Promise<RawResponse> => {
+    const events: CapturedEvent[] = []
+    const query = await readEvents(events, request, { ports, config, route, uuidV7: (ms) => uuids.v7(ms) })
+    route.check?.(events)
+    const admitted = ports.admission.admit(events, route.pipeline ?? 'analytics')
+    await sink.publish(admitted.accepted, admitted.dropped)
+    return successResponse(request.headers, { isBeacon: query?.get('beacon') === '1' })
+  }
+  return (route) => ({
+    path: route.path,
+    methods: route.methods ?? ['GET', 'POST', 'OPTIONS'],
+    bodyBytesMax: config.payloadBytesMax,
+    refuse: (error, request) => refusalResponse(error, request.headers, config.retryAfterS),
+    async handle(request) {
+      if (request.method === 'OPTIONS') return preflightResponse(request.headers)
+      const requestId = request.headers['x-request-id']
+      if (requestId !== undefined) ports.logger.debug({ requestId, path: route.path }, 'A request of events')
+      try {
+        return await accept(request, route)
+      } catch (error) {
+        if (isRowmillError(error)) countRefusal(ports.metrics, error)
+        throw error
+      }
+    },
+  })
+}
+
+/** Decodes, checks and builds the events of a request; gives the request's query. */
+async function readEvents(
+  events: CapturedEvent[],
+  request: RawRequest,
+  given: {
+    ports: CapturePorts
+    config: CaptureSettings
+    route: EventsRoute
+    uuidV7: (ms: number) => string
+  },
+): Promise<URLSearchParams | undefined> {
+  const { ports, config, route } = given
+  const { clock, metrics } = ports
+  metrics.observe('capture_raw_payload_size', request.body.length)
+  const limits = { payloadBytesMax: config.payloadBytesMax, reserve: request.reserve }
+  const { text, query } = await decodePayload(request, limits, { unwrapsTwice: route.unwrapsTwice === true })
+  metrics.observe('capture_full_payload_size', text.length)
+  const sent = readRequest(text, query, { acceptsEngage: route.acceptsEngage === true })
+  metrics.count('capture_events_received_total', sent.events.length)
+  metrics.observe('capture_event_batch_size', sent.events.length)
+  const context = {
+    token: sent.token,
+    ip: clientIp(request, config.trustProxy),
+    nowMs: clock.now(),
+    sentAtMs: sent.sentAtMs,
+    sentAt: sent.sentAtMs === undefined ? undefined : formatSentAt(sent.sentAtMs),
+    isHistorical: sent.isHistorical,
+    aiLanePredicate: config.aiLanePredicate,
+    uuidV7: given.uuidV7,
+  }
+  for (const one of sent.events) {
+    const built = buildEvents(one, context)
+    if (built.length > 1) metrics.count('capture_heatmap_redirects_created')
+    events.push(...built)
+  }
+  return query
+}
+
+function countRefusal(metrics: Metrics, error: RowmillError): void {
+  const stage =
+    error.code === 'TOKEN_INVALID' ? 'token_validation' : error.entry.status < 500 ? 'parsing' : 'sink'
+  metrics.count('capture_error_by_stage_and_type', 1, { stage_name: stage, error_type: error.code })
+}
+
+/** Takes anything and keeps nothing: for load tests of what stands in front. */
+function blackHole(config: CaptureSettings): Route {
+  return {
+    path: '/test/black_hole',
+    methods: ['GET', 'POST', 'OPTIONS'],
+    bodyBytesMax: config.payloadBytesMax,
+    refuse: (error, request) => refusalResponse(error, request.headers, config.retryAfterS),
+    handle: async (request) =>
+      request.method === 'OPTIONS' ? preflightResponse(request.headers) : successResponse(request.headers),
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * Exact de-duplication on (token, uuid) within a window, before anything is stored.
+ *
+ * The ids of a batch are one record of a changelog topic, written in the batch's own commit. So the outputs
+ * of the first event, its id, and the move of the position become durable together: after a crash either
+ * all of it happened, or the event is read again and is new again. The first one always survives.
+ *
+ * - `judge` claims new ids in memory at once, so that a second event in another partition's batch is a
+ *   duplicate of the one in hand.
+ * - `committed` makes claims permanent; `release` gives them up when the lease ends without a commit.
+ * - A record never is a duplicate of itself: the same topic, partition and offset seen again is new.
+ * - Remember only ids of events that end here. An event that is diverted to another topic comes back from
+ *   there with another place: its id must not be among those that are recorded, or it would be dropped.
+ *
+ * The window lives in the memory of one process. Partitions consumed by several processes are de-duplicated
+ * per process, so they need the same key for the same id.
+ */
+import assert from 'node:assert/strict'
+import { topics } from '../../event/topics.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Log, LogRecord, NewRecord, RecordPosition } from '../../ports/log.ts'
+import type { Random } from '../../ports/random.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
+import { decodeChangelog, encodeChangelog, IdRows, rowWords } from './changelog.ts'
+import type { DedupConfig } from './config.ts'
+import { createFingerprinter, fingerprintWords } from './fingerprint.ts'
+import { IdWindow } from './window.ts'
+
+export type DedupDeps = {
+  log: Pick<Log, 'describe' | 'offsetAt' | 'scan'>
+  clock: Clock
+  metrics: Metrics
+  logger: Logger
+  /** Where given, the tables' hash is seeded by it, so that nobody can choose ids that collide. */
+  random?: Random
+}
+
+/** An event's id and the offset of its record. */
+export type DedupId = { token: string; uuid: string; offset: number }
+export type DedupSource = { topic: string; partition: number }
+export type Verdict = { kind: 'new' } | { kind: 'duplicate'; first: RecordPosition }
+
+export interface Dedup {
+  /** One verdict per id, in their order. New ids are claimed, also against later ones of the same call. */
+  judge(ids: readonly DedupId[], source: DedupSource): Verdict[]
+  /** The record to put into the batch's commit; undefined if there is nothing to remember. */
+  record(ids: readonly DedupId[], source: DedupSource): NewRecord | undefined
+  /** The commit with `record(ids)` is durable. Other claims of the source below `until` are given up. */
+  committed(ids: readonly DedupId[], source: DedupSource & { until: number }): void
+  /** Gives up all claims of a source that were not committed. */
+  release(source: DedupSource): void
+  readonly size: number
+  readonly memoryBytes: number
+  /** No id that is remembered was written before this time; undefined while there is none. */
+  readonly oldestMs: number | undefined
+}
+
+/** Reads the changelog of the window back. An abort ends the reading early; the caller is stopping then. */
+export async function openDedup(
+  deps: DedupDeps,
+  config: DedupConfig,
+  options: { signal: AbortSignal },
+): Promise<Dedup> {
+  const seed = deps.random?.bytes(4).readUInt32LE(0) ?? 0x2545f491
+  const dedup = new WindowDedup(deps, new IdWindow(config, seed))
+  const started = deps.clock.monotonic()
+  const sinceMs = deps.clock.now() - config.windowMs
+  for await (const record of readChangelog(deps.log, { sinceMs, signal: options.signal })) dedup.load(record)
+  dedup.report()
+  deps.logger.info(
+    { ids: dedup.size, ms: Math.round(deps.clock.monotonic() - started) },
+    'ids of the window are loaded',
+  )
+  return dedup
+}
+
+const isNew: Verdict = { kind: 'new' }
+const placesMax = 65_534
+
+class WindowDedup implements Dedup {
+  readonly #window: IdWindow
+  readonly #clock: Clock
+  readonly #metrics: Metrics
+  readonly #fingerprinter = createFingerprinter()
+  readonly #places: DedupSource[] = []
+  readonly #placeIndexes = new Map<string, number>()
+  /** By place, then by offset: ids that were judged new and are not committed yet. */
+  readonly #claims = new Map<number, Map<number, DedupId>>()
+  readonly #scratch = new Uint32Array(fingerprintWords)
+
+  constructor(deps: DedupDeps, window: IdWindow) {
+    this.#clock = deps.clock
+    this.#metrics = deps.metrics
+    this.#window = window
+  }
+
+  get size(): number {
+    return this.#window.size
+  }
+
+  get memoryBytes(): number {
+    return this.#window.memoryBytes
+  }
+
+  get oldestMs(): number | undefined {
+    return this.#window.oldestMs
+  }
+
+  judge(ids: readonly DedupId[], source: DedupSource): Verdict[] {
+    this.#window.moveTo(this.#clock.now())
+    const placeIndex = this.#placeIndex(source)
+    let claims = this.#claims.get(placeIndex)
+    if (claims === undefined) {
+      claims = new Map()
+      this.#claims.set(placeIndex, claims)
+    }
+    let duplicates = 0
+    const verdicts: Verdict[] = []
+    for (const id of ids) {
+      const verdict = this.#judgeOne(id, placeIndex, claims)
+      if (verdict !== isNew) duplicates++
+      verdicts.push(verdict)
+    }
+    this.#metrics.count('ingest_dedup_total', ids.length - duplicates, { verdict: 'new' })
+    this.#metrics.count('ingest_dedup_total', duplicates, { verdict: 'duplicate' })
+    return verdicts
+  }
+
+  #judgeOne(id: DedupId, placeIndex: number, claims: Map<number, DedupId>): Verdict {
+    const words = this.#scratch
+    this.#fingerprinter.write(id, words, 0)
+    const found = this.#window.find(words, 0)
+    if (found === undefined) {
+      this.#window.add(words, 0, { placeIndex, offset: id.offset })
+      claims.set(id.offset, id)
+      return isNew
+    }
+    if (found.placeIndex === placeIndex && found.offset === id.offset) return isNew
+    const place = this.#places[found.placeIndex]
+    return {
+      kind: 'duplicate',
+      first: { topic: place?.topic ?? '', partition: place?.partition ?? 0, offset: found.offset },
+    }
+  }
+
+  record(ids: readonly DedupId[], source: DedupSource): NewRecord | undefined {
+    if (ids.length === 0) return undefined
+    const rows = IdRows.create(ids.length)
+    for (const [row, id] of ids.entries()) {
+      this.#fingerprinter.write(id, rows.words, row * rowWords)
+      rows.setOffset(row, id.offset)
+    }
+    return encodeChangelog(rows, source, this.#clock.now())
+  }
+
+  committed(ids: readonly DedupId[], source: DedupSource & { until: number }): void {
+    const claims = this.#claims.get(this.#placeIndex(source))
+    if (claims === undefined) return
+    for (const id of ids) claims.delete(id.offset)
+    for (const claim of [...claims.values()]) {
+      if (claim.offset >= source.until) continue
+      claims.delete(claim.offset)
+      this.#forget(claim)
+    }
+    this.report()
+  }
+
+  release(source: DedupSource): void {
+    const placeIndex = this.#placeIndex(source)
+    for (const claim of this.#claims.get(placeIndex)?.values() ?? []) this.#forget(claim)
+    this.#claims.delete(placeIndex)
+  }
+
+  #forget(id: DedupId): void {
+    this.#fingerprinter.write(id, this.#scratch, 0)
+    this.#window.remove(this.#scratch, 0)
+  }
+
+  /** Adds what a changelog record says: ids that were new when it was written. */
+  load(record: LogRecord): void {
+    const { source, rows } = decodeChangelog(record)
+    const placeIndex = this.#placeIndex(source)
+    this.#window.moveTo(record.timestampMs)
+    for (let row = 0; row < rows.count; row++)
+      this.#window.add(rows.words, row * rowWords, { placeIndex, offset: rows.offsetAt(row) })
+  }
+
+  report(): void {
+    this.#metrics.set('ingest_dedup_ids', this.size)
+    this.#metrics.set('ingest_dedup_bytes', this.memoryBytes)
+  }
+
+  #placeIndex(source: DedupSource): number {
+    const name = `${source.partition}/${source.topic}`
+    const known = this.#placeIndexes.get(name)
+    if (known !== undefined) return known
+    const index = this.#places.length
+    assert(index < placesMax, 'places fit into 16 bits')
+    this.#places.push({ topic: source.topic, partition: source.partition })
+    this.#placeIndexes.set(name, index)
+    return index
+  }
+}
+
+/** The records of the changelog's partitions since a time, merged in the order of their times. */
+async function* readChangelog(
+  log: DedupDeps['log'],
+  options: { sinceMs: number; signal: AbortSignal },
+): AsyncGenerator<LogRecord> {
+  const described = (await log.describe()).find((topic) => topic.name === topics.dedup)
+  const partitions = Array.from({ length: described?.partitions ?? 0 }, (_, partition) => partition)
+  const readers = partitions.map((partition) => readPartition(log, { ...options, partition }))
+  const heads: { record: LogRecord; reader: AsyncGenerator<LogRecord> }[] = []
+  const advance = async (reader: AsyncGenerator<LogRecord>) => {
+    const next = await reader.next()
+    if (next.done !== true) heads.push({ record: next.value, reader })
+  }
+  for (const reader of readers) await advance(reader)
+  while (heads.length > 0) {
+    let first = 0
+    for (let index = 1; index < heads.length; index++)
+      if ((heads[index]?.record.timestampMs ?? 0) < (heads[first]?.record.timestampMs ?? 0)) first = index
+    const [head] = heads.splice(first, 1)
+    if (head === undefined) return
+    yield head.record
+    await advance(head.reader)
+  }
+}
+
+async function* readPartition(
+  log: DedupDeps['log'],
+  options: { sinceMs: number; partition: number; signal: AbortSignal },
+): AsyncGenerator<LogRecord> {
+  const { partition, signal } = options
+  const from = await log.offsetAt(topics.dedup, partition, options.sinceMs)
+  for await (const records of log.scan({ topic: topics.dedup, partition, from, signal })) yield* records
+}
