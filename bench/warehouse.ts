@@ -17,7 +17,7 @@ import { createLogger } from '../src/telemetry/logger.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
 
 const runs = 3
-const insertsPerRun = 8
+const insertsPerRun = 5
 const columns = 'id UInt64, event String, properties String'
 type Format = 'JSONEachRow' | 'RowBinary'
 type Write = (format: Format, body: Buffer) => Promise<unknown>
@@ -57,12 +57,15 @@ function median(values: number[]): number {
 
 let nextId = 0
 
+function takeIds(count: number): number {
+  nextId += count
+  return nextId
+}
+
 async function rowsPerSecond(write: Write, format: Format, count: number): Promise<number> {
   const rates: number[] = []
   for (let run = 0; run <= runs; run++) {
-    const bodies = Array.from({ length: insertsPerRun }, () =>
-      batch(format, { count, from: (nextId += count) }),
-    )
+    const bodies = Array.from({ length: insertsPerRun }, () => batch(format, { count, from: takeIds(count) }))
     const startedAtMs = ground.clock.monotonic()
     for (const body of bodies) await write(format, body)
     // The first run warms up.
@@ -109,7 +112,7 @@ async function measureFloor(directory: string): Promise<Record<string, number>> 
   await connection.read('CREATE DATABASE bench')
   await connection.read(`CREATE TABLE bench.rows (${columns}) ENGINE = MergeTree ORDER BY id`)
   const path = join(directory, 'batch.bin')
-  return measureAll(async (format, body) => {
+  return await measureAll(async (format, body) => {
     await writeFile(path, body)
     const source = `file(${quoteString(path)}, ${format}, ${quoteString(columns)})`
     await connection.write(`INSERT INTO bench.rows SELECT * FROM ${source}`)

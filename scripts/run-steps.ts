@@ -9,7 +9,8 @@ export type Step = {
   environment?: Record<string, string>
 }
 
-export async function runSteps(steps: readonly Step[]): Promise<void> {
+/** Whether all succeeded; the exit code is set when not. */
+export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   for (const step of steps) {
     const startedAt = performance.now()
     process.stdout.write(`\n== ${step.name}\n`)
@@ -22,8 +23,9 @@ export async function runSteps(steps: readonly Step[]): Promise<void> {
     if (code !== 0) {
       process.stdout.write(`== ${step.name}: failed after ${seconds} s\n`)
       process.exitCode = 1
-      return
+      return false
     }
     process.stdout.write(`== ${step.name}: ${seconds} s\n`)
   }
+  return true
 }

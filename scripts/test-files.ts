@@ -1,12 +1,45 @@
-import { globSync, readFileSync } from 'node:fs'
+/** Which test files there are, and which of them start something. */
+import { readSources } from '../test/support/sources.ts'
+import { reachedFrom } from '../test/support/tidy/graph.ts'
+import type { SourceFile } from '../test/support/tidy/source.ts'
 
-/** Every test file, in a fixed order. */
+const sources = readSources()
+
+/** Every test file. Those that take long come first, so that no core is idle while the last one runs. */
 export function allTests(): string[] {
-  return globSync('{src,test}/**/*.test.ts').sort()
+  const paths = sources.map(({ path }) => path).filter((path) => path.endsWith('.test.ts'))
+  const isLong = (path: string): boolean => /^test\/(crash|system)\//.test(path)
+  return [...paths.filter(isLong), ...paths.filter((path) => !isLong(path))]
 }
 
-/** Tests that start no engine and no process: those that import nothing that does. */
+/** Tests that import one of `targets` or a file of the tests that does; the product's own imports do not count. */
+export function testsThatReach(targets: readonly string[]): string[] {
+  return allTests().filter((path) => [...reachedByTest(path)].some((file) => targets.includes(file)))
+}
+
+/** Tests that start no engine, no browser and no process. */
 export function quickTests(): string[] {
-  const startsSomething = /support\/(database|warehouse|rowmill|chromium)|child_process|openManaged|openTest/
-  return allTests().filter((path) => !startsSomething.test(readFileSync(path, 'utf8')))
+  const byPath = new Map(sources.map((source) => [source.path, source]))
+  return allTests().filter((path) =>
+    [...reachedByTest(path)].every((file) => {
+      const source = byPath.get(file)
+      return source === undefined || !isTestCode(file) || !startsSomething(source)
+    }),
+  )
+}
+
+function reachedByTest(path: string): Set<string> {
+  return reachedFrom(sources, [path], isTestCode)
+}
+
+function isTestCode(path: string): boolean {
+  return path.startsWith('test/') || path.startsWith('bench/') || /\.(test|contract)\.ts$/.test(path)
+}
+
+function startsSomething({ imports }: SourceFile): boolean {
+  return imports.some(({ target, isTypeOnly }) => {
+    if (isTypeOnly) return false
+    const isStarter = /^(node:child_process|playwright-core|node:worker_threads)$/.test(target)
+    return isStarter || /\/(managed-\w+|serve|supervise)\.ts$/.test(target)
+  })
 }

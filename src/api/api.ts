@@ -14,6 +14,7 @@ import type { Log } from '../ports/log.ts'
 import type { Random } from '../ports/random.ts'
 import type { Warehouse } from '../ports/warehouse.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { createAuditRoutes } from './audit/audit-routes.ts'
 import { createAuthentication } from './auth/authenticate.ts'
 import { createKeyRoutes } from './auth/key-routes.ts'
 import type { ApiConfig } from './config.ts'
@@ -28,6 +29,7 @@ import { createQueryRoutes } from './query/query.ts'
 import type { ApiRoute } from './route.ts'
 import { runRoute } from './run-route.ts'
 import { registerSdkRoutes } from './sdk/sdk-routes.ts'
+import { createTraceRoutes } from './trace/trace-routes.ts'
 
 export type ApiPorts = {
   database: Database
@@ -54,6 +56,8 @@ export function createApiRoutes(ports: ApiPorts, config: ApiConfig): ApiRoute[] 
     ...createPersonRoutes(ports, config),
     ...createGroupRoutes(ports, config),
     ...createDeletionRoutes(ports),
+    ...createAuditRoutes(ports),
+    ...createTraceRoutes(ports),
   ]
 }
 
@@ -67,8 +71,9 @@ export async function openApi(
   const authenticate = createAuthentication(ports, config)
   const app = fastify({
     bodyLimit: config.bodyBytesMax,
-    routerOptions: { ignoreTrailingSlash: true },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1000 },
     logger: false,
+    frameworkErrors: (error, request, reply) => sendProblem(ports.logger, { error, request, reply }),
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -98,14 +103,14 @@ function addRoute(app: FastifyInstance, route: ApiRoute, { ports, authenticate }
     method: route.method,
     url: route.path,
     handler: async (request, reply) => {
-      const url = new URL(request.url, `http://${request.headers.host ?? 'localhost'}`)
+      const url = urlOf(request)
       const key = await authenticate(request.headers, url)
       const answer = await runRoute(ports.database, route, {
         key,
         url,
         path: request.params as Record<string, string>,
         body: Buffer.isBuffer(request.body) ? request.body : undefined,
-        signal: closed(request),
+        signal: gone(reply),
       })
       if ('stream' in answer) return reply.type(answer.contentType).send(answer.stream)
       return reply.code(answer.status).send(answer.body)
@@ -113,10 +118,24 @@ function addRoute(app: FastifyInstance, route: ApiRoute, { ports, authenticate }
   })
 }
 
+/** The request's URL as the client wrote it, for the links of pages; `localhost` where its Host is unusable. */
+function urlOf(request: FastifyRequest): URL {
+  const host = /^[\w.-]+(:\d{1,5})?$|^\[[\da-f:.]+\](:\d{1,5})?$/i.exec(request.headers.host ?? '')?.[0]
+  const scheme = request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http'
+  const base = `${scheme}://${host ?? 'localhost'}`
+  const [path = '/', query = ''] = request.url.split(/\?(.*)/s)
+  const url = new URL(URL.canParse(base) ? base : `${scheme}://localhost`)
+  url.pathname = path
+  url.search = query
+  return url
+}
+
 /** Aborts when the client goes away before its answer is complete. */
-function closed(request: FastifyRequest): AbortSignal {
+function gone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  request.raw.socket.once('close', () => controller.abort())
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort()
+  })
   return controller.signal
 }
 
@@ -124,6 +143,8 @@ type Failure = { error: unknown; request: FastifyRequest; reply: FastifyReply }
 
 function sendProblem(logger: Logger, { error, request, reply }: Failure): FastifyReply {
   const problem = toProblem(error)
+  // Nobody waits for an answer any more: what failed is the client's going.
+  if (reply.raw.destroyed) return reply
   if (problem.status >= 500)
     logger.error({ error, method: request.method, route: request.routeOptions.url }, 'an API request failed')
   if (problem.status === 401) void reply.header('www-authenticate', 'Bearer')
@@ -133,7 +154,7 @@ function sendProblem(logger: Logger, { error, request, reply }: Failure): Fastif
 
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
-  if (isRowmillError(error)) return problemOf(error.code, error.message)
+  if (isRowmillError(error)) return problemOf(error.code)
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   if (status >= 400 && status < 500 && error instanceof Error)
     return new Problem(status, {

@@ -8,14 +8,9 @@ export const apiConfigSchema = z.strictObject({
     .min(1024)
     .default(1_048_576)
     .meta({ description: 'Largest body of an API request, in bytes.' }),
-  keyCacheMs: z
-    .number()
-    .int()
-    .min(0)
-    .default(10_000)
-    .meta({
-      description: 'How long a verified API key is remembered, in ms: a revoked key works at most this long.',
-    }),
+  keyCacheMs: z.number().int().min(0).default(10_000).meta({
+    description: 'How long a verified API key is remembered, in ms: a revoked key works at most this long.',
+  }),
   pageSizeMax: z
     .number()
     .int()
@@ -40,14 +35,9 @@ export const apiConfigSchema = z.strictObject({
     .min(1)
     .default(8)
     .meta({ description: 'Queries that run at once; further ones are answered 429.' }),
-  tailLinesPerSecondMax: z
-    .number()
-    .int()
-    .min(1)
-    .default(2_000)
-    .meta({
-      description: 'Lines per second that a live tail shows; beyond it, it says how many it left out.',
-    }),
+  tailLinesPerSecondMax: z.number().int().min(1).default(2_000).meta({
+    description: 'Lines per second that a live tail shows; beyond it, it says how many it left out.',
+  }),
   deletionPollMs: z
     .number()
     .int()

@@ -1,6 +1,7 @@
 /** The OpenAPI document, made from the same route list that the server runs. */
 import { z } from 'zod'
 import type { ApiRoute } from './route.ts'
+import { sdkPaths } from './sdk/sdk-paths.ts'
 
 export function openApiDocument(routes: readonly ApiRoute[], version: string): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {}
@@ -24,7 +25,7 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): R
       },
       schemas: { Problem: problem },
     },
-    paths,
+    paths: { ...paths, ...sdkPaths },
   }
 }
 

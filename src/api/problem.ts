@@ -9,7 +9,10 @@ export type ProblemBody = {
   [more: string]: unknown
 }
 
-export type ProblemFields = Pick<ProblemBody, 'type' | 'code' | 'detail'> & { attr?: string; [more: string]: unknown }
+export type ProblemFields = Pick<ProblemBody, 'type' | 'code' | 'detail'> & {
+  attr?: string
+  [more: string]: unknown
+}
 
 /** Ends a request with a status and a body. It is the caller's mistake or the state of the system, never a bug. */
 export class Problem extends Error {
@@ -37,7 +40,11 @@ export function invalidInput(detail: string, attr?: string): Problem {
   })
 }
 
-/** The answer for an operating error: its status by the register, its own sentence, no causes. */
-export function problemOf(code: ErrorCode, detail: string): Problem {
-  return new Problem(errorRegister[code].status, { type: 'server_error', code: code.toLowerCase(), detail })
+/**
+ * The answer for an operating error: its status and meaning by the register. What the error itself says may
+ * name statements and values, so it goes to the log alone.
+ */
+export function problemOf(code: ErrorCode): Problem {
+  const { status, means } = errorRegister[code]
+  return new Problem(status, { type: 'server_error', code: code.toLowerCase(), detail: means })
 }

@@ -72,7 +72,14 @@ const ordinary = [
     name: 'ingestion-warnings',
     topic: topics.readyWarnings,
     table: 'ingestion_warnings',
-    message: { team_id: 7, source: 'ingest', type: 'event_dropped_too_old', details: '{}', timestamp: time },
+    message: {
+      team_id: 7,
+      source: 'ingest',
+      type: 'event_dropped_too_old',
+      details: '{"category":"event","severity":"info"}',
+      timestamp: time,
+    },
+    more: { category: 'event', severity: 'info' },
   },
   {
     name: 'app-metrics',

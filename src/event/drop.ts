@@ -48,6 +48,7 @@ export const dropReasons = {
   heatmap_only: 'It was heatmap data, stored as heatmap rows.',
   invalid_heatmap: 'Its heatmap data could not be understood.',
   replay_invalid: 'The replay message could not be understood.',
+  output_too_large: 'What the event became is larger than the log accepts.',
   row_refused: 'The warehouse refused the row.',
   row_too_large: 'The finished event is larger than one record of the log may be.',
   processing_failed: 'A step failed again and again on this event alone.',

@@ -77,8 +77,14 @@ export function discardBody(
   bounds: { lingerBytesMax: number; lingerMs: number },
 ): void {
   if (request.complete || request.destroyed) return
-  const timer = setTimeout(() => request.destroy(), bounds.lingerMs)
-  request.once('close', () => clearTimeout(timer))
+  const timer = setTimeout(() => {
+    if (!request.complete) request.destroy()
+  }, bounds.lingerMs)
+  timer.unref()
+  // After its end the connection belongs to the next request.
+  const forget = () => clearTimeout(timer)
+  request.once('end', forget)
+  request.once('close', forget)
   let left = bounds.lingerBytesMax
   request.on('data', (chunk: Buffer) => {
     left -= chunk.length

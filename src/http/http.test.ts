@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
@@ -116,6 +117,21 @@ test('a body over the limit is 413, by its declared length and as it comes', asy
   )
   const after = await fetch(`${server.address.url}/echo`, { method: 'POST', body: 'fine' })
   assert.equal(await after.text(), 'fine')
+})
+
+test('a connection whose body was refused and read to its end serves the next request, however much later', async () => {
+  const { server } = await setup([echo], { bodyStallMs: 100 })
+  await using _ = server
+  const { socket, text } = dial(server)
+  socket.write(`POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n${'x'.repeat(5000)}`)
+  await until(() => text().startsWith('HTTP/1.1 413'))
+  // The server's own time for refused bodies passes, seen on a connection that does stall.
+  const stalled = dial(server)
+  stalled.socket.write('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc')
+  await stalled.closed
+  socket.write('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok')
+  await until(() => text().endsWith('ok'))
+  socket.destroy()
 })
 
 test('a client that pauses inside its body gets 408', async () => {
@@ -282,6 +298,15 @@ test('draining finishes what is in flight, says close, and takes nothing new', a
   assert.match(text(), /done$/)
   await server[Symbol.asyncDispose]()
   await server[Symbol.asyncDispose]()
+})
+
+test('a connection that has asked nothing does not hold up a drain', async () => {
+  const { server } = await setup([echo])
+  const silent = dial(server)
+  await once(silent.socket, 'connect')
+  assert.equal((await fetch(`${server.address.url}/echo`, { method: 'POST', body: 'x' })).status, 200)
+  await server.drain(new AbortController().signal)
+  await silent.closed
 })
 
 test('at the deadline of a drain the connections that are left are destroyed', async () => {

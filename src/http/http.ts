@@ -106,7 +106,8 @@ async function closeServer(
   })
   server.closeIdleConnections()
   await parts.inFlight.idle()
-  server.closeIdleConnections()
+  // What is left has asked nothing: browsers open connections in advance, and node does not count them as idle.
+  server.closeAllConnections()
   await closed
   clearInterval(parts.sweep)
 }

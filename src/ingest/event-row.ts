@@ -54,7 +54,7 @@ export function eventRow({ event, person, elementsChain }: FinishedEvent, create
     person_properties: toJsonb(person.personProperties).text,
     person_created_at: clickhouseSeconds(person.personCreatedAtMs),
     person_mode: person.mode,
-    ...(event.historical ? { historical_migration: true } : {}),
+    ...(event.isHistorical ? { historical_migration: true } : {}),
     source_topic: record.topic,
     source_partition: record.partition,
     source_offset: record.offset,

@@ -1,4 +1,4 @@
-import { topics } from '../event/topics.ts'
+import type { CapturedHeaders, CapturedMessage, RawEvent } from '../event/captured.ts'
 import type { LogRecord } from '../ports/log.ts'
 import { isRecord } from './entities/jsonb.ts'
 import type { Team } from './teams.ts'
@@ -20,7 +20,7 @@ export type DecodedEvent = {
   readonly capturedAtMs: number | undefined
   /** Undefined if neither message nor header has a usable one. */
   readonly timestampMs: number | undefined
-  readonly historical: boolean
+  readonly isHistorical: boolean
   readonly isHeatmapSplit: boolean
   readonly isPersonForcedOff: boolean
 }
@@ -39,6 +39,9 @@ export class InvalidMessage extends Error {
   override readonly name = 'InvalidMessage'
 }
 
+/** The fields of a message whose producer may be anybody. */
+type Unchecked<Message> = { [Field in keyof Message]?: unknown }
+
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /**
@@ -46,13 +49,13 @@ const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$
  * ingestion, so the time is the one that capture computed. Throws `InvalidMessage`.
  */
 export function decodeRecord(record: LogRecord, index: number): DecodedEvent {
-  const message = parseObject(record.value.toString(), 'the message')
-  const data = parseObject(requireText(message.data, 'data'), 'data')
+  const message: Unchecked<CapturedMessage> = parseObject(record.value.toString(), 'the message')
+  const data: Unchecked<CapturedMessage & RawEvent> = parseObject(requireText(message.data, 'data'), 'data')
   if (countOpenings(record.value) > depthMax && isDeeperThan(data, depthMax))
     throw new InvalidMessage(`data is nested deeper than ${depthMax}`)
   const uuid = requireText(message.uuid ?? data.uuid, 'uuid')
   if (!uuidForm.test(uuid)) throw new InvalidMessage('uuid is not a UUID')
-  const { headers } = record
+  const headers: Partial<CapturedHeaders> = record.headers
   const sentAt = message.sent_at ?? data.sent_at
   const decoded: DecodedEvent = {
     index,
@@ -64,7 +67,7 @@ export function decodeRecord(record: LogRecord, index: number): DecodedEvent {
     properties: optionalObject(data.properties, 'properties'),
     capturedAtMs: parseTime(message.now ?? headers.now),
     timestampMs: parseTime(message.timestamp ?? data.timestamp) ?? parseMs(headers.timestamp),
-    historical: message.historical_migration === true || headers.historical_migration === 'true',
+    isHistorical: message.historical_migration === true || headers.historical_migration === 'true',
     isHeatmapSplit: headers.skip_heatmap_processing === 'true',
     isPersonForcedOff: headers.force_disable_person_processing === 'true',
   }
@@ -78,10 +81,6 @@ export function decodeRecord(record: LogRecord, index: number): DecodedEvent {
 /** The key by which capture keeps the events of one person in order. */
 export function personKey(event: Pick<DecodedEvent, 'record' | 'token' | 'distinctId'>): string {
   return event.record.key?.toString() ?? `${event.token}:${event.distinctId}`
-}
-
-export function isFromMainLane(record: LogRecord): boolean {
-  return record.topic === topics.captured
 }
 
 const nameLengthMax = 200

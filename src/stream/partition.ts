@@ -6,6 +6,7 @@
 import { isRetryable, isRowmillError, RowmillError } from '../errors/rowmill-error.ts'
 import type { LogBatch, PartitionLease } from '../ports/log.ts'
 import { retry } from '../std/retry.ts'
+import { withoutLargest } from './fit.ts'
 import { identifyByHeaders, type Settlement, settle } from './settlement.ts'
 import type { PartitionStage, StageResult } from './stage.ts'
 import type { StageRun } from './stream.ts'
@@ -66,10 +67,7 @@ async function runBatch(own: Lease, partition: PartitionStage, batch: LogBatch):
 
   await retryPatiently(own, 'intend', () => lease.intend(batch.until))
   const result = await retryPatiently(own, 'process', () => partition.process(batch, { signal }))
-  const settlement = settlementOf(own, batch, result)
-  await retryPatiently(own, 'commit', () =>
-    lease.commit({ offset: batch.until, records: settlement.records }),
-  )
+  const settlement = await commitBatch(own, batch, result)
   result.afterCommit?.()
 
   const seconds = (clock.monotonic() - startedMs) / 1000
@@ -81,6 +79,24 @@ async function runBatch(own: Lease, partition: PartitionStage, batch: LogBatch):
     { ...fieldsOf(own), from: batch.from, until: batch.until, records: batch.records.length, seconds },
     'Settled a batch',
   )
+}
+
+/** Settles the batch; an outcome that does not fit into the log is replaced until the rest does. */
+async function commitBatch(own: Lease, batch: LogBatch, result: StageResult): Promise<Settlement> {
+  let fitting = result
+  for (;;) {
+    const settlement = settlementOf(own, batch, fitting)
+    const { records } = settlement
+    try {
+      await retryPatiently(own, 'commit', () => own.lease.commit({ offset: batch.until, records }))
+      return settlement
+    } catch (error) {
+      if (!isRowmillError(error, 'RECORD_TOO_LARGE')) throw error
+      const outcomes = withoutLargest(batch, fitting, error)
+      if (outcomes === undefined) throw error
+      fitting = { ...fitting, outcomes }
+    }
+  }
 }
 
 function settlementOf({ run }: Lease, batch: LogBatch, result: StageResult): Settlement {

@@ -24,6 +24,8 @@ export type SimulatedLogOptions = {
   random: Random
   /** Seen before a commit takes effect. */
   onCommit?: (commit: SimulatedCommit) => void
+  /** Larger values are refused. Default: no limit. */
+  recordBytesMax?: number
 }
 
 export interface SimulatedLog extends Log {
@@ -43,7 +45,8 @@ type Consumer = LogConsumer & {
   offer(lease: PartitionLease): void
 }
 
-export function createSimulatedLog({ random, onCommit }: SimulatedLogOptions): SimulatedLog {
+export function createSimulatedLog(options: SimulatedLogOptions): SimulatedLog {
+  const { random, onCommit, recordBytesMax = Number.POSITIVE_INFINITY } = options
   const topics = new Map<string, { spec: TopicSpec; partitions: LogRecord[][] }>()
   const groups = new Map<string, Group>()
   const consumers = new Set<Consumer>()
@@ -69,6 +72,8 @@ export function createSimulatedLog({ random, onCommit }: SimulatedLogOptions): S
     return found
   }
   const write = (records: readonly NewRecord[]) => {
+    if (records.some(({ value }) => value.length > recordBytesMax))
+      throw new RowmillError('RECORD_TOO_LARGE', 'Simulated: a record is too large.')
     const positions = records.map((record) => {
       const partitions = partitionsOf(record.topic)
       const partition = record.partition ?? keyHash(record.key) % partitions.length

@@ -110,6 +110,24 @@ test('a batch with fewer outcomes than records ends the run and is not settled',
   assert.deepEqual(await world.positions(), [0, 0, 0])
 })
 
+test('an event that has outgrown the log becomes a dead letter, and the rest of its batch goes on', async () => {
+  await using world = await setup({ batchRecordsMax: 10 }, { recordBytesMax: 600 })
+  await world.append(0, 'small')
+  await world.append(0, 'grows')
+  const running = world.run(async (batch) => ({
+    outcomes: batch.records.map(({ key, value }) => ({
+      kind: 'next',
+      records: [{ topic: 'out', key, value: String(value) === 'grows' ? Buffer.alloc(601) : value }],
+    })),
+  }))
+  await waitFor(() => world.valuesOn('drops').length === 1)
+  world.stop.abort()
+  await running
+  assert.deepEqual(world.valuesOn('out'), ['small'])
+  assert.deepEqual(world.valuesOn('dead'), ['grows'])
+  assert.equal(JSON.parse(world.valuesOn('drops')[0] ?? '').reason, 'output_too_large')
+})
+
 test('afterCommit runs once the batch is settled', async () => {
   await using world = await setup()
   const calls: number[] = []
@@ -124,11 +142,11 @@ test('afterCommit runs once the batch is settled', async () => {
   await running
 })
 
-async function setup(config: Partial<StreamConfig> = {}) {
+async function setup(config: Partial<StreamConfig> = {}, limits: { recordBytesMax?: number } = {}) {
   const random = createSeededRandom(7)
   const clock = createManualClock()
   const telemetry = quietTelemetry()
-  const log = createSimulatedLog({ random })
+  const log = createSimulatedLog({ random, ...limits })
   await log.ensureTopics(worldTopicSpecs)
   const kill = new AbortController()
   const world = {

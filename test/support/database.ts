@@ -1,9 +1,11 @@
 /**
  * A database of the test's own, with every migration applied: one PostgreSQL per test process, started when
- * the first test asks (or the server that ROWMILL_TEST_DATABASE_URL names), a template that is migrated once,
- * and a clone of it per call. The server is stopped a moment after the last database was closed, so that the
- * process can end and the next test of the file finds it running.
+ * the first test asks (or the server that ROWMILL_TEST_DATABASE_URL names, which several processes may share), a
+ * template that is migrated once per server and state of the migrations, and a clone of it per call. A server
+ * that was started here is stopped a moment after the last database was closed, so that the process can end and
+ * the next test of the file finds it running.
  */
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { createSystemClock } from '../../src/adapters/embedded/clock.ts'
 import { postgresConfig } from '../../src/adapters/embedded/postgres/config.ts'
@@ -78,17 +80,13 @@ type Server = { url: string; template: () => Promise<string> } & AsyncDisposable
 
 async function startServer(): Promise<Server> {
   await using stack = new AsyncDisposableStack()
-  const external = process.env.ROWMILL_TEST_DATABASE_URL
-  const url = external ?? (await startManaged(stack))
+  const url = process.env.ROWMILL_TEST_DATABASE_URL ?? (await startManaged(stack))
   let template: Promise<string> | undefined
-  stack.defer(async () => {
-    if (template !== undefined) await runOn(url, `drop database if exists "${await template}" with (force)`)
-  })
   const owned = stack.move()
   return {
     url,
     template() {
-      template ??= makeTemplate(url)
+      template ??= openTemplate(url)
       return template
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -106,24 +104,38 @@ async function startManaged(stack: AsyncDisposableStack): Promise<string> {
   return url
 }
 
-async function makeTemplate(url: string): Promise<string> {
-  const name = newName('template')
-  await runOn(url, `create database "${name}" template template0`)
-  await using database = await openOn(withDatabase(url, name))
+/** Any number that no other program locks. */
+const templateLock = 7_249_213_605
+
+/** The migrated template, made by whichever process comes first. Its name says which migrations it has. */
+async function openTemplate(url: string): Promise<string> {
   const files = await loadMigrations(new URL('../../sql/postgres/', import.meta.url))
+  const state = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 16)
+  const name = `rowmill_test_template_${state}`
+  await using client = await connect(url)
+  await client.query('select pg_advisory_lock($1)', [templateLock])
+  const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
+  if (rowCount !== 0) return name
+  const unfinished = `${name}_unfinished`
+  await client.query(`drop database if exists "${unfinished}" with (force)`)
+  await client.query(`create database "${unfinished}" template template0`)
+  const database = await openOn(withDatabase(url, unfinished))
   await migrateDatabase(database, { files, logger: context.logger })
+  await database[Symbol.asyncDispose]()
+  await client.query(`alter database "${unfinished}" rename to "${name}"`)
   return name
 }
 
-/** Statements that must not share a connection with others, on a connection of their own. */
-async function runOn(url: string, statement: string): Promise<void> {
+/** Runs a statement that must not share a connection with others, on a connection of its own. */
+export async function runOn(url: string, statement: string): Promise<void> {
+  await using client = await connect(url)
+  await client.query(statement)
+}
+
+async function connect(url: string): Promise<pg.Client & AsyncDisposable> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
-  }
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
 }
 
 function openOn(url: string): Promise<Database> {

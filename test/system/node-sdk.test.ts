@@ -151,10 +151,13 @@ suite('posthog-node', () => {
     const client = new PostHog(rowmill.token, { host: rowmill.url, personalApiKey: rowmill.apiKey })
     const errors: unknown[] = []
     client.on('error', (error) => errors.push(error))
-    assert.deepEqual(await client.getAllFlags('ada'), {})
-    assert.equal(await client.isFeatureEnabled('nothing', 'ada'), false)
-    await client.reloadFeatureFlags()
-    await client.shutdown()
+    try {
+      assert.deepEqual(await client.getAllFlags('ada'), {})
+      assert.equal((await client.isFeatureEnabled('nothing', 'ada')) ?? false, false)
+      await client.reloadFeatureFlags()
+    } finally {
+      await client.shutdown()
+    }
     assert.deepEqual(errors, [])
   })
 })

@@ -7,14 +7,17 @@
  * 4. the rows in the warehouse are as many as the records that the datasets say they wrote.
  *
  * What waits on the log is no fault: it is counted and named. The audit is *balanced* when nothing
- * contradicts, and *settled* when nothing waits.
+ * contradicts, and *settled* when nothing waits. It may run while events arrive: rows are counted up to the
+ * positions that it began with, and what can only be compared at rest is compared when nothing waits and the
+ * log has not moved meanwhile.
  */
 import { capturedTopics, topics } from '../../event/topics.ts'
 import type { Database } from '../../ports/database.ts'
-import type { GroupPosition, TopicDescription } from '../../ports/log.ts'
+import type { GroupPosition, Log, TopicDescription } from '../../ports/log.ts'
 import type { Warehouse } from '../../ports/warehouse.ts'
 
 export type LogState = { topics: readonly TopicDescription[]; positions: readonly GroupPosition[] }
+type AuditLog = Pick<Log, 'describe' | 'positions'>
 
 export type StageSum = {
   stage: string
@@ -62,7 +65,8 @@ type LedgerSum = {
   dead: string
   first: string
   last: string
-  broken: string
+  gaps: string
+  overlaps: string
   unequal: string
 }
 
@@ -74,43 +78,56 @@ const countedTables = [
 
 export async function audit(
   ports: { warehouse: Warehouse; database: Database },
-  log: LogState,
+  source: AuditLog,
 ): Promise<AuditReport> {
-  const stages = (await readLedger(ports.warehouse)).map((row) => stageSum(row, log))
+  const log = await readState(source)
+  const tables = await countTables(ports, log)
+  const outputs = await readOutputs(ports.warehouse)
+  const drops = await readDrops(ports.warehouse)
+  const ledger = await readLedger(ports.warehouse)
+  const after = await readState(source)
+  const waiting = waitingOf(log)
+  const isSettled = waiting.length === 0 && JSON.stringify(after) === JSON.stringify(log)
+  const stages = ledger.map((row) => stageSum(row, after))
   const problems = stages.flatMap(({ sum, faults }) =>
     faults.map((fault) => `${sum.stage}, ${sum.topic}/${sum.partition}: ${fault}`),
   )
-  const outputs = await readOutputs(ports.warehouse)
-  const waiting = waitingOf(log)
-  const isSettled = waiting.length === 0
-  if (isSettled) problems.push(...compareOutputs(outputs, log))
-  const tables = await countTables(ports, log)
-  for (const sum of tables)
-    if (sum.rows + sum.deleted !== sum.expected)
-      problems.push(
-        `${sum.table} holds ${sum.rows} rows (${sum.deleted} deleted on request), but ${sum.expected} records of ${sum.topic} were written.`,
-      )
+  if (isSettled) {
+    problems.push(...compareOutputs(outputs, log))
+    problems.push(
+      ...missingLedgers(
+        stages.map(({ sum }) => sum),
+        log,
+      ),
+    )
+  }
+  problems.push(...tables.flatMap((sum) => compareRows(sum, isSettled)))
   return {
     isBalanced: problems.length === 0,
     isSettled,
     captured: endOf(log, capturedTopics) - divertedTo(outputs, capturedTopics),
     rows: tables.find(({ table }) => table === 'events')?.rows ?? 0,
-    drops: await readDrops(ports.warehouse),
+    drops,
     waiting,
     stages: stages.map(({ sum }) => sum),
-    tables,
+    tables: tables.map(({ pending: _, ...sum }) => sum),
     problems,
   }
 }
 
-/** One row per stage and partition; `broken` counts ranges that do not begin where the one before ended. */
+async function readState(log: AuditLog): Promise<LogState> {
+  const [topicList, positions] = [await log.describe(), await log.positions()]
+  return { topics: topicList, positions }
+}
+
+/** One row per stage and partition; `gaps` and `overlaps` count ranges that do not begin where the one before ended. */
 async function readLedger(warehouse: Warehouse): Promise<LedgerSum[]> {
   return warehouse.query<LedgerSum>(
-    `select stage, topic, partition, count() as batches, sum(received) as received, sum(sent) as sent,
-       sum(dropped) as dropped, sum(diverted) as diverted, sum(dead) as dead, min(from_offset) as first, max(until_offset) as last,
-       countIf(from_offset != previous) as broken, countIf(received != sent + dropped + diverted + dead) as unequal
+    `select stage, topic, partition, count() as batches, sum(batch_in) as received, sum(batch_out) as sent,
+       sum(batch_dropped) as dropped, sum(batch_diverted) as diverted, sum(batch_dead) as dead, min(from_offset) as first, max(until_offset) as last,
+       countIf(from_offset > previous) as gaps, countIf(from_offset < previous) as overlaps, countIf(batch_in != batch_out + batch_dropped + batch_diverted + batch_dead) as unequal
      from (
-       select stage, topic, partition, from_offset, until_offset, \`in\` as received, \`out\` as sent, dropped, diverted, dead_lettered as dead,
+       select stage, topic, partition, from_offset, until_offset, \`in\` as batch_in, \`out\` as batch_out, dropped as batch_dropped, diverted as batch_diverted, dead_lettered as batch_dead,
          lagInFrame(until_offset, 1, from_offset) over (partition by stage, topic, partition order by from_offset
            rows between 1 preceding and current row) as previous
        from ledger
@@ -141,7 +158,9 @@ function stageSum(row: LedgerSum, log: LogState): { sum: StageSum; faults: strin
     end: bounds?.end ?? 0,
   }
   const faults: string[] = []
-  if (Number(row.broken) > 0) faults.push(`${row.broken} batches do not begin where the one before ended.`)
+  if (Number(row.gaps) > 0) faults.push(`${row.gaps} batches begin after the one before ended: a gap.`)
+  if (Number(row.overlaps) > 0)
+    faults.push(`${row.overlaps} batches begin before the one before ended: an overlap.`)
   if (Number(row.unequal) > 0) faults.push(`${row.unequal} batches do not add up.`)
   if (sum.until > sum.position)
     faults.push(`the ledger reaches offset ${sum.until}, beyond the position ${sum.position}.`)
@@ -195,41 +214,78 @@ function waitingOf(log: LogState): AuditReport['waiting'] {
   return [...waiting.values()]
 }
 
+/** Groups whose work is in the ledger, and how far: at rest, up to their positions. */
+function missingLedgers(stages: readonly StageSum[], log: LogState): string[] {
+  return log.positions.flatMap(({ group, topic, partition, position }) => {
+    if (position === 0 || topic === topics.ledger || topic === topics.drops || topic.startsWith('__'))
+      return []
+    const sum = stages.find(
+      (stage) => stage.stage === group && stage.topic === topic && stage.partition === partition,
+    )
+    const until = sum?.until ?? 0
+    return until >= position
+      ? []
+      : [`${group}, ${topic}/${partition}: the position is ${position}, but the ledger ends at ${until}.`]
+  })
+}
+
+type Counted = RowSum & { pending: number }
+
+/** Rows up to the position that the dataset's group has settled in each partition. */
 async function countTables(
   ports: { warehouse: Warehouse; database: Database },
   log: LogState,
-): Promise<RowSum[]> {
-  const [deletions] = await ports.database.query<{ events: string | null }>(
-    `select sum(events_deleted)::text as events from rowmill_deletion where stage = 'finished'`,
+): Promise<Counted[]> {
+  const [deletions] = await ports.database.query<{ finished: string | null; pending: string | null }>(
+    `select sum(events_deleted) filter (where stage = 'finished')::text as finished,
+       sum(events_deleted) filter (where stage <> 'finished')::text as pending from rowmill_deletion`,
   )
-  const [lost] = await ports.warehouse.query<{ events: string; drops: string }>(
-    `select countIf(topic = {events:String}) as events, countIf(topic = {drops:String}) as drops from drops where ended = 'dead-letter'`,
-    { parameters: { events: topics.readyEvents, drops: topics.drops } },
-  )
-  const sums: RowSum[] = []
+  const sums: Counted[] = []
   for (const { table, topic } of countedTables) {
-    const settled = Math.min(...groupPositions(log, topic))
-    const refused = Number(table === 'events' ? lost?.events : lost?.drops)
+    const settled = settledOf(log, topic)
+    const parameters = { topic, partitions: [...settled.keys()], positions: [...settled.values()] }
+    const until =
+      'transform(toInt64({column}), {partitions:Array(Int64)}, {positions:Array(Int64)}, toInt64(0))'
     const [count] = await ports.warehouse.query<{ rows: string }>(
-      table === 'events' ? 'select count() as rows from events' : 'select count() as rows from drops',
+      `select count() as rows from ${table} where toInt64(_offset) < ${until.replace('{column}', '_partition')}`,
+      { parameters },
     )
+    const [refused] = await ports.warehouse.query<{ records: string }>(
+      `select count() as records from drops where ended = 'dead-letter' and topic = {topic:String}
+       and startsWith(stage, 'datasets') and offset < ${until.replace('{column}', 'partition')}`,
+      { parameters },
+    )
+    const isEvents = table === 'events'
     sums.push({
       table,
       topic,
-      expected: (Number.isFinite(settled) ? settled : 0) - refused,
+      expected: [...settled.values()].reduce((sum, end) => sum + end, 0) - Number(refused?.records ?? 0),
       rows: Number(count?.rows ?? 0),
-      deleted: table === 'events' ? Number(deletions?.events ?? 0) : 0,
+      deleted: isEvents ? Number(deletions?.finished ?? 0) : 0,
+      pending: isEvents ? Number(deletions?.pending ?? 0) : 0,
     })
   }
   return sums
 }
 
-/** Settled records of each group that reads the topic, over its partitions. */
-function groupPositions(log: LogState, topic: string): number[] {
-  const sums = new Map<string, number>()
+function compareRows(sum: Counted, isSettled: boolean): string[] {
+  const most = sum.rows + sum.deleted + sum.pending
+  const least = sum.rows + sum.deleted
+  // A refusal is known only when its own record has become a row.
+  const isShort = most < sum.expected && isSettled
+  if (!isShort && least <= sum.expected) return []
+  return [
+    `${sum.table} holds ${sum.rows} rows (${sum.deleted} deleted on request), but ${sum.expected} records of ${sum.topic} were written.`,
+  ]
+}
+
+/** Per partition, the least position of the groups of datasets that read the topic. */
+function settledOf(log: LogState, topic: string): Map<number, number> {
+  const settled = new Map<number, number>()
   for (const entry of log.positions)
-    if (entry.topic === topic) sums.set(entry.group, (sums.get(entry.group) ?? 0) + entry.position)
-  return [...sums.values()]
+    if (entry.topic === topic && entry.group.startsWith('datasets'))
+      settled.set(entry.partition, Math.min(settled.get(entry.partition) ?? entry.position, entry.position))
+  return settled
 }
 
 async function readDrops(warehouse: Warehouse): Promise<Record<string, number>> {

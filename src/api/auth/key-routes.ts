@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { Database } from '../../ports/database.ts'
 import type { Random } from '../../ports/random.ts'
-import { notFound, Problem } from '../problem.ts'
+import { notFound } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
+import { plainText } from '../text.ts'
 import { type ApiKey, deleteKey, generateKey, listKeys, storeKey } from './keys.ts'
+import { requireUnscoped } from './scope.ts'
 
 const keySchema = z.strictObject({
   id: z.uuid(),
@@ -14,8 +16,8 @@ const keySchema = z.strictObject({
   last_used_at: z.string().nullable(),
 })
 const newKeySchema = z.strictObject({
-  label: z.string().min(1).max(100),
-  scoped_projects: z.array(z.number().int()).min(1).max(1000).nullable().optional(),
+  label: plainText(100, 1),
+  scoped_projects: z.array(z.number().int().min(1).max(2_147_483_647)).min(1).max(1000).nullable().optional(),
 })
 
 /** Only a key that sees every project may manage keys: otherwise it could give itself more. */
@@ -29,7 +31,7 @@ export function createKeyRoutes(ports: { database: Database; random: Random }): 
       tag: 'keys',
       answers: { 200: z.strictObject({ results: z.array(keySchema) }) },
       async run({ key }) {
-        refuseScoped(key)
+        requireUnscoped(key, 'manage keys')
         return { status: 200, body: { results: (await listKeys(database)).map(keyBody) } }
       },
     }),
@@ -41,7 +43,7 @@ export function createKeyRoutes(ports: { database: Database; random: Random }): 
       body: newKeySchema,
       answers: { 201: keySchema.extend({ value: z.string() }) },
       async run({ key, body }) {
-        refuseScoped(key)
+        requireUnscoped(key, 'manage keys')
         const value = generateKey(random)
         const stored = await storeKey(database, {
           value,
@@ -58,22 +60,13 @@ export function createKeyRoutes(ports: { database: Database; random: Random }): 
       tag: 'keys',
       answers: { 204: z.undefined() },
       async run({ key, path }) {
-        refuseScoped(key)
-        const id = z.uuid().safeParse(path.key_id)
+        requireUnscoped(key, 'manage keys')
+        const id = z.guid().safeParse(path.key_id)
         if (!id.success || !(await deleteKey(database, id.data))) throw notFound()
         return { status: 204, body: undefined }
       },
     }),
   ]
-}
-
-function refuseScoped(key: ApiKey): void {
-  if (key.projects === null) return
-  throw new Problem(403, {
-    type: 'authentication_error',
-    code: 'permission_denied',
-    detail: 'This key is limited to some projects, so it cannot manage keys.',
-  })
 }
 
 function keyBody(key: ApiKey): z.output<typeof keySchema> {

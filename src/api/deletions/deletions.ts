@@ -1,13 +1,16 @@
 /**
- * Deleting a person. The request is a row; the work is done in the background in steps that can be repeated:
+ * Deleting a person. The request is a row; the work is done in the background in steps that can be repeated.
+ * Between them it waits until positions of the log have passed, and never by a clock:
  *
- * 1. *requested*: wait until ingest has settled everything captured before the request, because it might
- *    bring the person back; then remove the person and its distinct ids from PostgreSQL.
- * 2. *collected*: wait until the datasets have written every row that was on its way; then remove the
- *    person's rows, and on request its events, from the warehouse.
+ * 1. *requested*: everything captured before the request has been ingested, what was diverted to another
+ *    topic included. Then the person and its distinct ids go from PostgreSQL.
+ * 2. *collected*: the batches that may have written the person before that have been settled, and their rows
+ *    stand in the warehouse. Then the person's rows go there, and on request its events.
  * 3. *finished*, with the number of events removed.
  *
- * Events captured after the request belong to a new person and stay.
+ * Events captured after the request belong to a new person and stay. The new person has the old uuid, which
+ * follows from its id, so its rows cannot be told from the old ones: all go, and what PostgreSQL then holds
+ * is written again.
  */
 import { z } from 'zod'
 import { capturedTopics, topics } from '../../event/topics.ts'
@@ -15,8 +18,8 @@ import type { Database } from '../../ports/database.ts'
 import type { Log } from '../../ports/log.ts'
 
 export const deletionSchema = z.strictObject({
-  id: z.uuid(),
-  person_uuid: z.uuid(),
+  id: z.guid(),
+  person_uuid: z.guid(),
   delete_events: z.boolean(),
   stage: z.enum(['requested', 'collected', 'finished']),
   requested_at: z.string(),
@@ -28,13 +31,19 @@ export const deletionSchema = z.strictObject({
 /** `[topic, partition, offset]`: the log's end that has to be settled. */
 export type LogEnd = [topic: string, partition: number, offset: number]
 
+/**
+ * What is waited for, and what it is for: `captured` and `diverted` before the person is collected, `written`
+ * and `ready` before its rows are removed.
+ */
+export type Waiting = { for: 'captured' | 'diverted' | 'written' | 'ready'; ends: LogEnd[] }
+
 export type Deletion = {
   id: string
   team_id: number
   person_uuid: string
   delete_events: boolean
   stage: 'requested' | 'collected' | 'finished'
-  waits_for: LogEnd[]
+  waits_for: Waiting
   distinct_ids: string[]
   requested_at: string
   finished_at: string | null
@@ -49,14 +58,15 @@ export const readyTopics: readonly string[] = [
   topics.readyDistinctIds,
 ]
 
+/** Writes the request down. */
 export async function requestDeletion(
   ports: { database: Database; log: Log },
   request: { teamId: number; personUuid: string; deleteEvents: boolean },
 ): Promise<Deletion> {
-  const ends = await logEnds(ports.log, capturedTopics)
+  const waiting: Waiting = { for: 'captured', ends: await logEnds(ports.log, capturedTopics) }
   const rows = await ports.database.query<Deletion>(
     `insert into rowmill_deletion (team_id, person_uuid, delete_events, waits_for) values ($1, $2, $3, $4) returning *`,
-    [request.teamId, request.personUuid, request.deleteEvents, JSON.stringify(ends)],
+    [request.teamId, request.personUuid, request.deleteEvents, JSON.stringify(waiting)],
   )
   const [row] = rows
   if (row === undefined) throw new Error('a statement that returns a deletion returned none')

@@ -1,12 +1,20 @@
 /** Does the open deletions, one after another, in the steps that `deletions.ts` describes. */
+import { capturedTopics } from '../../event/topics.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Database } from '../../ports/database.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Warehouse } from '../../ports/warehouse.ts'
 import type { Logger } from '../../telemetry/logger.ts'
-import { type Deletion, isSettled, logEnds, readyTopics } from './deletions.ts'
+import { type Deletion, isSettled, logEnds, readyTopics, type Waiting } from './deletions.ts'
+import { removeRows } from './remove-rows.ts'
 
-type DeletionPorts = { database: Database; log: Log; warehouse: Warehouse; clock: Clock; logger: Logger }
+export type DeletionPorts = {
+  database: Database
+  log: Log
+  warehouse: Warehouse
+  clock: Clock
+  logger: Logger
+}
 
 export async function runDeletions(
   ports: DeletionPorts,
@@ -23,13 +31,14 @@ export async function runDeletions(
   }
 }
 
-async function doOpenDeletions(
+/** Takes every open deletion as far as it goes now. Calling it again, or after a crash, goes on from there. */
+export async function doOpenDeletions(
   ports: DeletionPorts,
   config: { deletionAttemptsMax: number },
   options: { signal: AbortSignal },
 ): Promise<void> {
   const open = await ports.database.query<Deletion>(
-    `select * from rowmill_deletion where stage <> 'finished' and attempts < $1 order by requested_at limit 100`,
+    `select * from rowmill_deletion where stage <> 'finished' and attempts < $1 order by requested_at, id limit 100`,
     [config.deletionAttemptsMax],
   )
   for (const deletion of open) {
@@ -47,69 +56,46 @@ async function doOpenDeletions(
 }
 
 async function advance(ports: DeletionPorts, deletion: Deletion): Promise<void> {
-  if (!(await isSettled(ports.log, deletion.waits_for))) return
-  if (deletion.stage === 'requested') await collect(ports, deletion)
+  const { log } = ports
+  if (!(await isSettled(log, deletion.waits_for.ends))) return
+  const step = deletion.waits_for.for
+  if (step === 'captured')
+    await waitFor(ports, deletion, { for: 'diverted', ends: await logEnds(log, capturedTopics) })
+  else if (step === 'diverted') await collect(ports, deletion)
+  else if (step === 'written')
+    await waitFor(ports, deletion, { for: 'ready', ends: await logEnds(log, readyTopics) })
   else await removeRows(ports, deletion)
 }
 
-async function collect({ database, log }: DeletionPorts, deletion: Deletion): Promise<void> {
-  // What was captured before the request is settled, so its rows stand before these ends.
-  const ends = await logEnds(log, readyTopics)
-  await database.transaction(async (session) => {
+async function waitFor(ports: DeletionPorts, deletion: Deletion, waiting: Waiting): Promise<void> {
+  await ports.database.execute('update rowmill_deletion set waits_for = $2 where id = $1', [
+    deletion.id,
+    JSON.stringify(waiting),
+  ])
+}
+
+async function collect(ports: DeletionPorts, deletion: Deletion): Promise<void> {
+  await ports.database.transaction(async (session) => {
+    await session.query(`select pg_advisory_xact_lock_shared(hashtextextended('rowmill persons', 0))`)
     const ids = await session.query<{ distinct_id: string }>(
       `delete from posthog_persondistinctid d using posthog_person p
        where p.team_id = $1 and p.uuid = $2 and d.team_id = p.team_id and d.person_id = p.id returning d.distinct_id`,
       [deletion.team_id, deletion.person_uuid],
     )
+    const distinctIds = ids.map((row) => row.distinct_id)
     await session.execute('delete from posthog_person where team_id = $1 and uuid = $2', [
       deletion.team_id,
       deletion.person_uuid,
     ])
     await session.execute(
+      'delete from posthog_personlessdistinctid where team_id = $1 and distinct_id = any($2::text[])',
+      [deletion.team_id, distinctIds],
+    )
+    // A batch that wrote the person before may not have settled yet: its records come behind these ends.
+    const waiting: Waiting = { for: 'written', ends: await logEnds(ports.log, capturedTopics) }
+    await session.execute(
       `update rowmill_deletion set stage = 'collected', distinct_ids = $2, waits_for = $3 where id = $1`,
-      [deletion.id, ids.map((row) => row.distinct_id), JSON.stringify(ends)],
+      [deletion.id, distinctIds, JSON.stringify(waiting)],
     )
   })
-}
-
-async function removeRows({ database, warehouse }: DeletionPorts, deletion: Deletion): Promise<void> {
-  const parameters = {
-    team: deletion.team_id,
-    person: deletion.person_uuid,
-    ids: deletion.distinct_ids,
-    until: deletion.requested_at,
-  }
-  const settings = { mutations_sync: 1 }
-  const isOld = "_timestamp <= parseDateTimeBestEffort({until:String}, 'UTC')"
-  await warehouse.command(
-    `alter table person delete where team_id = {team:Int64} and id = {person:UUID} and ${isOld}`,
-    { parameters, settings },
-  )
-  await warehouse.command(
-    `alter table person_distinct_id2 delete where team_id = {team:Int64} and distinct_id in {ids:Array(String)} and ${isOld}`,
-    { parameters, settings },
-  )
-  await warehouse.command(
-    `alter table person_distinct_id_overrides delete where team_id = {team:Int64} and distinct_id in {ids:Array(String)} and ${isOld}`,
-    { parameters, settings },
-  )
-  const deleted = deletion.delete_events ? await removeEvents(warehouse, parameters) : 0
-  await database.execute(
-    `update rowmill_deletion set stage = 'finished', finished_at = now(), events_deleted = $2, error = null where id = $1`,
-    [deletion.id, deleted],
-  )
-}
-
-async function removeEvents(warehouse: Warehouse, parameters: Record<string, unknown>): Promise<number> {
-  const where = `team_id = {team:Int64} and distinct_id in {ids:Array(String)}
-    and captured_at <= parseDateTime64BestEffort({until:String}, 6, 'UTC')`
-  const [found] = await warehouse.query<{ events: string }>(
-    `select count() as events from events where ${where}`,
-    { parameters },
-  )
-  await warehouse.command(`alter table events delete where ${where}`, {
-    parameters,
-    settings: { mutations_sync: 1 },
-  })
-  return Number(found?.events ?? 0)
 }

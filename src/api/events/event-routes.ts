@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import type { Warehouse } from '../../ports/warehouse.ts'
-import { page, pageOf, pageQuery } from '../page.ts'
+import { page, pageOf, pageQuery, placeIn } from '../page.ts'
 import { invalidInput, notFound } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
+import { plainText } from '../text.ts'
 import { propertyFilterSchema, propertyFilters } from './property-filters.ts'
 
 const eventSchema = z.strictObject({
-  id: z.uuid(),
+  id: z.guid(),
   distinct_id: z.string(),
   properties: z.record(z.string(), z.unknown()),
   event: z.string(),
@@ -32,6 +33,8 @@ type EventRow = {
 const columns = `uuid, distinct_id, properties, event, formatDateTime(timestamp, '%Y-%m-%dT%H:%i:%S.%fZ', 'UTC') as time,
   person_id, person_properties, toString(person_mode) as person_mode, elements_chain`
 
+/** As `columns` writes it. */
+const rowTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/
 const isoTime = z.union([z.iso.datetime({ offset: true, local: true }), z.iso.date()])
 
 export function createEventRoutes(
@@ -41,12 +44,14 @@ export function createEventRoutes(
   const { warehouse } = ports
   const listQuery = z.object({
     ...pageQuery(config.pageSizeMax),
-    event: z.string().optional(),
-    distinct_id: z.string().optional(),
-    person_id: z.uuid().optional(),
+    event: plainText(1000).optional(),
+    distinct_id: plainText(1000).optional(),
+    person_id: z.guid().optional(),
     after: isoTime.optional().meta({ description: 'Only events later than this.' }),
     before: isoTime.optional().meta({ description: 'Only events earlier than this.' }),
-    properties: z.string().optional().meta({ description: 'JSON: [{"key", "value", "operator"}].' }),
+    properties: plainText(100_000)
+      .optional()
+      .meta({ description: 'JSON: [{"key", "value", "operator", "type": "event" or "person"}].' }),
     order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time.' }),
   })
   return [
@@ -58,17 +63,31 @@ export function createEventRoutes(
       query: listQuery,
       answers: { 200: pageOf(eventSchema) },
       async run({ project, query, url, signal }) {
+        const place = placeIn(query.cursor, [z.string().regex(rowTime), z.guid()])
         const { where, parameters } = conditions(query)
-        const direction = query.order === 'asc' ? 'asc' : 'desc'
+        const isRising = (query.order === 'asc') !== (place?.isBackward === true)
+        const direction = isRising ? 'asc' : 'desc'
+        const beyond =
+          place === undefined
+            ? ''
+            : ` and (timestamp, toString(uuid)) ${isRising ? '>' : '<'} (parseDateTime64BestEffort({placeTime:String}, 6, 'UTC'), {placeUuid:String})`
+        const [placeTime = '', placeUuid = ''] = place?.after ?? []
         const rows = await warehouse.query<EventRow>(
-          `select ${columns} from events final where team_id = {team:Int64}${where}
-           order by timestamp ${direction}, uuid ${direction} limit {take:UInt32} offset {skip:UInt32}`,
+          `select ${columns} from events final where team_id = {team:Int64}${where}${beyond}
+           order by timestamp ${direction}, toString(uuid) ${direction} limit {take:UInt32} offset {skip:UInt32}`,
           {
-            parameters: { ...parameters, team: project.id, take: query.limit + 1, skip: query.offset },
+            parameters: {
+              ...parameters,
+              ...(place === undefined ? {} : { placeTime, placeUuid }),
+              team: project.id,
+              take: query.limit + 1,
+              skip: place === undefined ? query.offset : 0,
+            },
             signal,
           },
         )
-        return { status: 200, body: page(rows.map(eventBody), query, url) }
+        const keyOf = (event: z.output<typeof eventSchema>) => [event.timestamp, event.id]
+        return { status: 200, body: page(rows.map(eventBody), { query, url, place, keyOf }) }
       },
     }),
     defineRoute({
@@ -78,7 +97,7 @@ export function createEventRoutes(
       tag: 'events',
       answers: { 200: eventSchema },
       async run({ project, path, signal }) {
-        const uuid = z.uuid().safeParse(path.event_uuid)
+        const uuid = z.guid().safeParse(path.event_uuid)
         if (!uuid.success) throw invalidInput('The event id must be a UUID.', 'event_uuid')
         const rows = await warehouse.query<EventRow>(
           `select ${columns} from events final where team_id = {team:Int64} and uuid = {uuid:UUID} limit 1`,
@@ -118,7 +137,7 @@ function conditions(query: ListQuery): { where: string; parameters: Record<strin
   add("timestamp > parseDateTime64BestEffort({after:String}, 6, 'UTC')", 'after', query.after)
   add("timestamp < parseDateTime64BestEffort({before:String}, 6, 'UTC')", 'before', query.before)
   if (query.properties !== undefined) {
-    const filters = propertyFilters('properties', parseFilters(query.properties))
+    const filters = propertyFilters(parseFilters(query.properties))
     parts.push(...filters.conditions)
     Object.assign(parameters, filters.parameters)
   }

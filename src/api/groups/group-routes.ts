@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Database } from '../../ports/database.ts'
-import { page, pageOf, pageQuery } from '../page.ts'
+import { page, pageOf, pageQuery, placeIn } from '../page.ts'
 import { notFound } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
+import { plainText } from '../text.ts'
 
 const groupSchema = z.strictObject({
   group_type_index: z.number().int(),
@@ -14,6 +15,8 @@ const groupTypeSchema = z.strictObject({ group_type: z.string(), group_type_inde
 const typeIndex = z.coerce.number().int().min(0).max(4)
 
 const columns = 'group_type_index, group_key, group_properties, created_at'
+/** `created_at` in microseconds since the epoch, for cursors. */
+const born = '(extract(epoch from created_at) * 1000000)::bigint'
 type GroupRow = z.output<typeof groupSchema>
 
 export function createGroupRoutes(
@@ -44,17 +47,28 @@ export function createGroupRoutes(
       query: z.object({
         ...pageQuery(config.pageSizeMax),
         group_type_index: typeIndex,
-        search: z.string().max(400).optional(),
+        search: plainText(400).optional(),
       }),
       answers: { 200: pageOf(groupSchema) },
       async run({ project, query, url }) {
-        const rows = await database.query<GroupRow>(
-          `select ${columns} from posthog_group where team_id = $1 and group_type_index = $2
+        const place = placeIn(query.cursor, [z.string().regex(/^-?\d{1,18}$/), plainText(1000)])
+        const isBackward = place?.isBackward === true
+        const [bornBefore = null, keyAfter = null] = place?.after ?? []
+        const rows = await database.query<GroupRow & { born: string }>(
+          `select ${columns}, ${born} as born from posthog_group where team_id = $1 and group_type_index = $2
            and ($5 = '' or strpos(lower(group_key), lower($5)) > 0 or strpos(lower(group_properties->>'name'), lower($5)) > 0)
-           order by created_at desc, group_key limit $3 offset $4`,
-          [project.id, query.group_type_index, query.limit + 1, query.offset, query.search ?? ''],
+           and ($6::bigint is null or (-${born}, group_key) ${isBackward ? '<' : '>'} (-$6::bigint, $7::text))
+           order by -${born} ${isBackward ? 'desc' : 'asc'}, group_key ${isBackward ? 'desc' : 'asc'} limit $3 offset $4`,
+          [
+            ...[project.id, query.group_type_index, query.limit + 1],
+            ...[place === undefined ? query.offset : 0, query.search ?? '', bornBefore, keyAfter],
+          ],
         )
-        return { status: 200, body: page(rows, query, url) }
+        const found = page(rows, { query, url, place, keyOf: (row) => [row.born, row.group_key] })
+        return {
+          status: 200,
+          body: { ...found, results: found.results.map(({ born: _, ...row }) => row) },
+        }
       },
     }),
     defineRoute({
@@ -62,7 +76,7 @@ export function createGroupRoutes(
       path: '/api/projects/:project_id/groups/find',
       summary: 'One group',
       tag: 'groups',
-      query: z.object({ group_type_index: typeIndex, group_key: z.string().min(1) }),
+      query: z.object({ group_type_index: typeIndex, group_key: plainText(1000, 1) }),
       answers: { 200: groupSchema },
       async run({ project, query }) {
         const [row] = await database.query<GroupRow>(

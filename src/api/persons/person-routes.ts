@@ -2,13 +2,14 @@ import { z } from 'zod'
 import type { Database } from '../../ports/database.ts'
 import type { Log } from '../../ports/log.ts'
 import { deletionBody, deletionSchema, requestDeletion } from '../deletions/deletions.ts'
-import { page, pageOf, pageQuery } from '../page.ts'
+import { type PageFrame, page, pageOf, pageQuery, placeIn } from '../page.ts'
 import { invalidInput, notFound } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
+import { plainText } from '../text.ts'
 
 const personSchema = z.strictObject({
-  id: z.uuid(),
-  uuid: z.uuid(),
+  id: z.guid(),
+  uuid: z.guid(),
   name: z.string().meta({ description: 'The e-mail or name property, else the first distinct id.' }),
   distinct_ids: z.array(z.string()),
   properties: z.record(z.string(), z.unknown()),
@@ -17,6 +18,9 @@ const personSchema = z.strictObject({
 })
 
 type PersonRow = {
+  number: string
+  /** `created_at` in microseconds since the epoch, for cursors. */
+  born: string
   uuid: string
   properties: Record<string, unknown>
   is_identified: boolean
@@ -24,7 +28,9 @@ type PersonRow = {
   distinct_ids: string[]
 }
 
-const select = `select p.uuid, p.properties, p.is_identified, p.created_at,
+const born = '(extract(epoch from p.created_at) * 1000000)::bigint'
+
+const select = `select p.id as number, ${born} as born, p.uuid, p.properties, p.is_identified, p.created_at,
   array(select d.distinct_id from posthog_persondistinctid d where d.person_id = p.id and d.team_id = p.team_id order by d.id limit 1000) as distinct_ids
   from posthog_person p`
 
@@ -41,34 +47,43 @@ export function createPersonRoutes(
       tag: 'persons',
       query: z.object({
         ...pageQuery(config.pageSizeMax),
-        distinct_id: z.string().optional(),
-        email: z.string().optional(),
-        search: z
-          .string()
-          .max(200)
-          .optional()
-          .meta({ description: 'Part of a distinct id, e-mail or name.' }),
+        distinct_id: plainText(1000).optional(),
+        email: plainText(1000).optional(),
+        search: plainText(200).optional().meta({ description: 'Part of a distinct id, e-mail or name.' }),
       }),
       answers: { 200: pageOf(personSchema) },
       async run({ project, query, url }) {
-        const values: unknown[] = [project.id, query.limit + 1, query.offset]
-        const place = (value: unknown): string => `$${values.push(value)}`
+        const place = placeIn(query.cursor, [bigint, bigint])
+        const skip = place === undefined ? query.offset : 0
+        const values: unknown[] = [project.id, query.limit + 1, skip]
+        const valueAt = (value: unknown): string => `$${values.push(value)}`
         const conditions = ['p.team_id = $1']
         if (query.distinct_id !== undefined)
           conditions.push(
-            `p.id in (select person_id from posthog_persondistinctid where team_id = $1 and distinct_id = ${place(query.distinct_id)})`,
+            `p.id in (select person_id from posthog_persondistinctid where team_id = $1 and distinct_id = ${valueAt(query.distinct_id)})`,
           )
-        if (query.email !== undefined) conditions.push(`p.properties->>'email' = ${place(query.email)}`)
+        if (query.email !== undefined) conditions.push(`p.properties->>'email' = ${valueAt(query.email)}`)
         if (query.search !== undefined) {
-          const text = place(query.search)
+          const text = valueAt(query.search)
           conditions.push(`(strpos(lower(p.properties->>'email'), lower(${text})) > 0 or strpos(lower(p.properties->>'name'), lower(${text})) > 0
             or p.id in (select person_id from posthog_persondistinctid where team_id = $1 and strpos(lower(distinct_id), lower(${text})) > 0))`)
         }
+        const isBackward = place?.isBackward === true
+        if (place !== undefined) {
+          const [bornAt, number] = place.after.map((value) => `${valueAt(value)}::bigint`)
+          const moment = `(timestamptz 'epoch' + ${bornAt} * interval '1 microsecond')`
+          conditions.push(
+            isBackward
+              ? `p.created_at >= ${moment} and (p.created_at > ${moment} or p.id < ${number})`
+              : `p.created_at <= ${moment} and (p.created_at < ${moment} or p.id > ${number})`,
+          )
+        }
+        const order = isBackward ? 'p.created_at, p.id desc' : 'p.created_at desc, p.id'
         const rows = await database.query<PersonRow>(
-          `${select} where ${conditions.join(' and ')} order by p.created_at desc, p.id desc limit $2 offset $3`,
+          `${select} where ${conditions.join(' and ')} order by ${order} limit $2 offset $3`,
           values,
         )
-        return { status: 200, body: page(rows.map(personBody), query, url) }
+        return { status: 200, body: pageOfPersons(rows, { query, url, place }) }
       },
     }),
     defineRoute({
@@ -103,12 +118,20 @@ export function createPersonRoutes(
   ]
 }
 
+/** A bigint of PostgreSQL as text. */
+const bigint = z.string().regex(/^-?\d{1,18}$/)
+
+function pageOfPersons(rows: readonly PersonRow[], frame: Omit<PageFrame<PersonRow>, 'keyOf'>) {
+  const found = page(rows, { ...frame, keyOf: (row) => [row.born, row.number] })
+  return { ...found, results: found.results.map(personBody) }
+}
+
 async function findPerson(
   database: Database,
   teamId: number,
   uuidText: string | undefined,
 ): Promise<PersonRow> {
-  const uuid = z.uuid().safeParse(uuidText)
+  const uuid = z.guid().safeParse(uuidText)
   if (!uuid.success) throw invalidInput('The person id must be a UUID.', 'person_uuid')
   const [row] = await database.query<PersonRow>(`${select} where p.team_id = $1 and p.uuid = $2`, [
     teamId,

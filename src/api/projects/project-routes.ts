@@ -2,8 +2,10 @@ import { z } from 'zod'
 import { isRowmillError } from '../../errors/rowmill-error.ts'
 import type { Database } from '../../ports/database.ts'
 import type { Random } from '../../ports/random.ts'
-import { invalidInput, Problem } from '../problem.ts'
+import { requireUnscoped } from '../auth/scope.ts'
+import { invalidInput } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
+import { plainText } from '../text.ts'
 import {
   cookielessModes,
   createProject,
@@ -16,7 +18,7 @@ import {
 const timezones = new Set(Intl.supportedValuesOf('timeZone').concat('UTC', 'GMT'))
 
 const settingsShape = {
-  name: z.string().min(1).max(200),
+  name: plainText(200, 1),
   timezone: z.string().refine((zone) => timezones.has(zone), 'is no IANA time zone, such as Europe/Berlin'),
   anonymize_ips: z.boolean(),
   cookieless_mode: z.enum(cookielessModes),
@@ -74,12 +76,7 @@ export function createProjectRoutes(ports: { database: Database; random: Random 
       body: newProjectSchema,
       answers: { 201: projectSchema },
       async run({ key, body }) {
-        if (key.projects !== null)
-          throw new Problem(403, {
-            type: 'authentication_error',
-            code: 'permission_denied',
-            detail: 'This key is limited to some projects, so it cannot create one.',
-          })
+        requireUnscoped(key, 'create a project')
         return { status: 201, body: projectBody(await addProject(database, random, body)) }
       },
     }),

@@ -99,6 +99,7 @@ export async function findProjectByToken(
   database: DatabaseSession,
   token: string,
 ): Promise<Project | undefined> {
+  if (!/^[\x21-\x7e]{1,64}$/.test(token)) return undefined
   const rows = await database.query<TeamRow>('select * from posthog_team where api_token = $1', [token])
   return rows.length === 0 ? undefined : toProject(rows[0])
 }

@@ -2,9 +2,6 @@
  * `POST /api/projects/:id/query`: the user's SQL in ClickHouse's dialect, read-only, inside one project,
  * streamed row by row. The answer is PostHog's: columns, types and results.
  */
-
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { isRowmillError, type RowmillError } from '../../errors/rowmill-error.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -12,17 +9,22 @@ import type { Warehouse } from '../../ports/warehouse.ts'
 import type { ApiConfig } from '../config.ts'
 import { Problem, problemOf } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
-import { readTableColumns, type TableColumns, tableFilters } from './isolation.ts'
+import { plainText } from '../text.ts'
+import { openAnswer } from './answer.ts'
+import { guardQuery } from './guard.ts'
+import { createNameReader, filterFirst, tableFilters } from './isolation.ts'
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()])
 
 const querySchema = z.strictObject({
   query: z.strictObject({
     kind: z.literal('HogQLQuery').meta({ description: "PostHog's name for a query in SQL." }),
-    query: z
-      .string()
-      .min(1)
-      .max(1_000_000)
-      .meta({ description: 'ClickHouse SQL. Values go as {name:Type} with "values".' }),
-    values: z.record(z.string().regex(/^\w{1,64}$/), z.unknown()).optional(),
+    query: plainText(1_000_000, 1).meta({
+      description: 'ClickHouse SQL. Values go as {name:Type} with "values".',
+    }),
+    values: z
+      .record(z.string().regex(/^\w{1,64}$/), z.union([scalar, z.array(scalar).max(10_000)]))
+      .optional(),
   }),
   client_query_id: z.string().max(200).nullable().optional(),
   refresh: z.unknown().optional(),
@@ -45,14 +47,7 @@ type QueryConfig = Pick<ApiConfig, 'queriesMax' | 'queryMemoryBytesMax' | 'query
 
 export function createQueryRoutes(ports: QueryPorts, config: QueryConfig): ApiRoute[] {
   let running = 0
-  let tables: Promise<TableColumns> | undefined
-  const readTables = (): Promise<TableColumns> => {
-    tables ??= readTableColumns(ports.warehouse).catch((error: unknown) => {
-      tables = undefined
-      throw error
-    })
-    return tables
-  }
+  const readNames = createNameReader(ports)
   return [
     defineRoute({
       method: 'POST',
@@ -69,20 +64,25 @@ export function createQueryRoutes(ports: QueryPorts, config: QueryConfig): ApiRo
         })
         try {
           const { query, values } = body.query
+          const names = await readNames()
+          guardQuery(query, names)
           const stream = await ports.warehouse.stream(query, {
             format: 'JSONCompactEachRowWithNamesAndTypes',
             parameters: values ?? {},
             isReadOnly: true,
             signal,
             settings: {
-              additional_table_filters: tableFilters(ports.warehouse.database, await readTables(), project),
+              ...filterFirst,
+              additional_table_filters: tableFilters(ports.warehouse.database, names.tables, project),
               max_execution_time: config.queryTimeMaxMs / 1000,
               max_memory_usage: config.queryMemoryBytesMax,
               output_format_json_quote_64bit_integers: 0,
               output_format_json_quote_denormals: 1,
             },
           })
-          const answer = await openAnswer(stream)
+          const answer = await openAnswer(stream, (error) =>
+            isRowmillError(error) ? queryProblem(error).body : serverError,
+          )
           answer.once('close', release)
           return { stream: answer, contentType: 'application/json; charset=utf-8' }
         } catch (error) {
@@ -94,54 +94,34 @@ export function createQueryRoutes(ports: QueryPorts, config: QueryConfig): ApiRo
   ]
 }
 
-/** Waits for the head of the answer, so that a query that fails at once is answered with a status of its own. */
-async function openAnswer(stream: Readable): Promise<Readable> {
-  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })
-  const failed = new Promise<never>((_, reject) => stream.once('error', reject))
-  failed.catch(() => lines.close())
-  const iterator = lines[Symbol.asyncIterator]()
-  const names = await Promise.race([iterator.next(), failed])
-  const types = await Promise.race([iterator.next(), failed])
-  const columns = names.done === true ? [] : (JSON.parse(names.value) as string[])
-  const columnTypes = types.done === true ? [] : (JSON.parse(types.value) as string[])
-  const pairs = columns.map((name, index) => [name, columnTypes[index] ?? ''])
-  const head = `{"columns":${JSON.stringify(columns)},"types":${JSON.stringify(pairs)},"results":[`
-  return Readable.from(answerParts(head, iterator, failed), { objectMode: false }).once('close', () =>
-    stream.destroy(),
-  )
-}
+const serverError = {
+  type: 'server_error',
+  code: 'error',
+  detail: 'A server error occurred; the log says more.',
+  attr: null,
+} as const
 
-async function* answerParts(
-  head: string,
-  rows: AsyncIterator<string>,
-  failed: Promise<never>,
-): AsyncGenerator<string> {
-  yield head
-  let isFirst = true
-  let pending = ''
-  try {
-    for (;;) {
-      const row = await Promise.race([rows.next(), failed])
-      if (row.done === true) break
-      if (row.value === '') continue
-      pending += isFirst ? row.value : `,\n${row.value}`
-      isFirst = false
-      if (pending.length < 65_536) continue
-      yield pending
-      pending = ''
-    }
-    yield `${pending}]}\n`
-  } catch (error) {
-    const problem = isRowmillError(error)
-      ? queryProblem(error).body
-      : { type: 'server_error', code: 'stream_broken', detail: 'The answer broke off.' }
-    yield `${pending}],"error":${JSON.stringify(problem)}}\n`
-  }
+/** Codes of ClickHouse for limits of one query: the query has to change, not the server. */
+const limits: Readonly<Record<number, { code: string; setting: string }>> = {
+  159: { code: 'query_too_slow', setting: 'api.queryTimeMaxMs' },
+  160: { code: 'query_too_slow', setting: 'api.queryTimeMaxMs' },
+  241: { code: 'query_too_large', setting: 'api.queryMemoryBytesMax' },
 }
 
 /** The warehouse's refusal in words for the person who wrote the query, with the position where there is one. */
 export function queryProblem(error: RowmillError): Problem {
-  if (error.code !== 'WAREHOUSE_REFUSED') return problemOf(error.code, error.message)
+  const limit = limits[Number(error.details.code)]
+  if (limit !== undefined)
+    return new Problem(400, {
+      type: 'validation_error',
+      code: limit.code,
+      detail: `The query needs more than ${limit.setting} allows. Read fewer rows or columns.`,
+      attr: 'query',
+      clickhouse_code: error.details.code,
+      clickhouse_name: error.details.name ?? null,
+      position: null,
+    })
+  if (error.code !== 'WAREHOUSE_REFUSED') return problemOf(error.code)
   const position = /\(line (\d+), col (\d+)\)/.exec(error.message)
   const offset = /failed at position (\d+)/.exec(error.message)
   return new Problem(400, {

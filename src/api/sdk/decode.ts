@@ -49,14 +49,25 @@ function fromText(text: string): SdkBody {
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {
+  const value = parseJson(text) ?? parseJson(withoutNonNumbers(text))
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+}
+
+function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text.replaceAll(/(?<=[:[,]\s*)(NaN|-?Infinity)(?=\s*[,}\]])/g, 'null'))
-    return value !== null && typeof value === 'object' && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
+    return JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+/** NaN and infinities as null, outside of strings. A string that does not end takes the rest: one pass. */
+function withoutNonNumbers(text: string): string {
+  return text.replaceAll(/"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|\bNaN\b|-?\bInfinity\b/g, (part) =>
+    part.startsWith('"') ? part : 'null',
+  )
 }
 
 function decodeURIComponentOr(text: string): string {

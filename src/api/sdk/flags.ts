@@ -13,8 +13,7 @@ export type FlagsAnswer = { status: number; contentType: string; body: string }
 export function flagsVersion(query: FlagsQuery): { version: number; withConfig: boolean } {
   const isBare = (query.version ?? '') === '' && (query.config ?? '') === ''
   if (query.endpoint === 'flags' && isBare) return { version: 2, withConfig: true }
-  const parsed = Number.parseInt(query.version ?? '', 10)
-  const version = Number.isInteger(parsed) && parsed > 0 ? parsed : 1
+  const version = /^[1-9]\d{0,5}$/.test(query.version ?? '') ? Number(query.version) : 1
   const isAsked =
     query.config === null || query.config === ''
       ? query.endpoint === 'decide'

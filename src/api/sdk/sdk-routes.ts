@@ -6,13 +6,14 @@ import type { Database } from '../../ports/database.ts'
 import type { Random } from '../../ports/random.ts'
 import { createAuthentication } from '../auth/authenticate.ts'
 import { findProjectByToken, type Project } from '../projects/projects.ts'
-import { registerBrowserFiles } from './browser-files.ts'
+import { type BrowserFiles, openBrowserFiles } from './browser-files.ts'
 import { decodeSdkBody } from './decode.ts'
 import { evaluatedFlags, type FlagsQuery, minimalFlags, noFlagDefinitions } from './flags.ts'
 import { remoteConfig, remoteConfigScript } from './remote-config.ts'
 
 type SdkPorts = { database: Database; clock: Clock; random: Random }
 type SdkConfig = { bodyBytesMax: number; keyCacheMs: number }
+const allowed = 'GET, POST, OPTIONS, HEAD'
 type FindProject = (token: string) => Promise<Project | undefined>
 
 export function registerSdkRoutes(app: FastifyInstance, ports: SdkPorts, config: SdkConfig): void {
@@ -20,13 +21,14 @@ export function registerSdkRoutes(app: FastifyInstance, ports: SdkPorts, config:
   app.addHook('onRequest', async (request, reply) => {
     if (!isSdkPath(request.url)) return
     allowOrigin(request, reply)
-    if (request.method === 'OPTIONS') await reply.code(204).header('allow', 'GET, POST, OPTIONS, HEAD').send()
+    if (request.method === 'OPTIONS') await reply.code(204).header('allow', allowed).send()
   })
   for (const endpoint of ['flags', 'decide'] as const) registerFlags(app, endpoint, { ports, config, find })
   for (const path of ['/api/feature_flag/local_evaluation', '/flags/definitions'])
     registerDefinitions(app, path, { ports, config, find })
-  registerRemoteConfig(app, find)
-  registerBrowserFiles(app)
+  const files = openBrowserFiles()
+  registerRemoteConfig(app, find, files)
+  registerBrowserFiles(app, files)
 }
 
 function isSdkPath(url: string): boolean {
@@ -41,7 +43,7 @@ function allowOrigin(request: FastifyRequest, reply: FastifyReply): void {
   void reply.headers({
     'access-control-allow-origin': origin,
     'access-control-allow-credentials': 'true',
-    'access-control-allow-methods': 'GET, POST, OPTIONS, HEAD',
+    'access-control-allow-methods': allowed,
     vary: 'origin',
     ...(asked === undefined ? {} : { 'access-control-allow-headers': asked }),
   })
@@ -71,6 +73,11 @@ function registerFlags(app: FastifyInstance, endpoint: 'flags' | 'decide', conte
     }
   }
   app.get(`/${endpoint}`, async (request) => minimalFlags(queryOf(request)))
+  app.route({
+    method: ['PUT', 'PATCH', 'DELETE'],
+    url: `/${endpoint}`,
+    handler: async (_request, reply) => text(reply.header('allow', allowed), 405, 'Method not allowed.'),
+  })
   app.post(`/${endpoint}`, async (request, reply) => {
     const query = queryOf(request)
     const body = decodeSdkBody(
@@ -87,11 +94,11 @@ function registerFlags(app: FastifyInstance, endpoint: 'flags' | 'decide', conte
       (value) => typeof value === 'string' && value !== '',
     )
     if (typeof token !== 'string') return text(reply, 401, 'No project token was provided.')
-    const distinctId = body.value.distinct_id ?? body.value.$distinct_id
-    if (distinctId === undefined || distinctId === null)
-      return text(reply, 400, 'The request needs a distinct_id.')
     const project = await context.find(token)
     if (project === undefined) return text(reply, 401, 'The project token is invalid.')
+    const distinctId = body.value.distinct_id ?? body.value.$distinct_id
+    if (typeof distinctId !== 'string' && typeof distinctId !== 'number')
+      return text(reply, 400, 'The request needs a distinct_id.')
     const requestId = request.headers['x-request-id']
     return evaluatedFlags(query, {
       project,
@@ -116,7 +123,7 @@ function registerDefinitions(app: FastifyInstance, path: string, { ports, config
   })
 }
 
-function registerRemoteConfig(app: FastifyInstance, find: FindProject): void {
+function registerRemoteConfig(app: FastifyInstance, find: FindProject, files: BrowserFiles): void {
   app.get<{ Params: { token: string } }>('/array/:token/config', async (request, reply) => {
     const project = await find(request.params.token)
     if (project === undefined) return text(reply, 404, 'No project has this token.')
@@ -125,11 +132,29 @@ function registerRemoteConfig(app: FastifyInstance, find: FindProject): void {
   app.get<{ Params: { token: string } }>('/array/:token/config.js', async (request, reply) => {
     const project = await find(request.params.token)
     if (project === undefined) return text(reply, 404, 'No project has this token.')
-    return reply
-      .header('cache-control', 'public, max-age=60')
-      .type('application/javascript; charset=utf-8')
-      .send(remoteConfigScript(project))
+    return script(reply, remoteConfigScript(project), 60)
   })
+  app.get<{ Params: { token: string } }>('/array/:token/array.js', async (request, reply) => {
+    const project = await find(request.params.token)
+    if (project === undefined) return text(reply, 404, 'No project has this token.')
+    const sdk = await files.read('array.js')
+    return script(reply, `${remoteConfigScript(project)}${sdk?.toString('utf8') ?? ''}`, 60)
+  })
+}
+
+function registerBrowserFiles(app: FastifyInstance, files: BrowserFiles): void {
+  app.get<{ Params: { file: string } }>('/static/:file', async (request, reply) => {
+    const file = await files.read(request.params.file)
+    return file === undefined ? text(reply, 404, 'There is no such file.') : script(reply, file, 3600)
+  })
+}
+
+function script(reply: FastifyReply, content: string | Buffer, maxAgeS: number): FastifyReply {
+  return reply
+    .header('cache-control', `public, max-age=${maxAgeS}`)
+    .header('x-content-type-options', 'nosniff')
+    .type('application/javascript; charset=utf-8')
+    .send(content)
 }
 
 function text(reply: FastifyReply, status: number, message: string): FastifyReply {

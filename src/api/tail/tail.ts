@@ -81,7 +81,7 @@ export async function* tailLog(
       }
     }
     await clock.sleep(pollMs, { signal: options.signal })
-    if (skipped > 0 && Math.floor(clock.monotonic() / 1000) !== second) {
+    if (skipped > 0 && (options.signal.aborted || Math.floor(clock.monotonic() / 1000) !== second)) {
       yield { kind: 'skipped', skipped, linesPerSecondMax: options.linesPerSecondMax }
       skipped = 0
     }
@@ -111,12 +111,29 @@ async function openPlaces(
 type Seen = { event: string; distinctId: string; properties: () => Record<string, unknown> }
 
 function matcher(filter: TailFilter): (seen: Seen) => boolean {
-  const parts = filter.event?.split('*').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  const name = parts === undefined ? undefined : new RegExp(`^${parts.join('.*')}$`, 's')
+  const isName = filter.event === undefined ? undefined : wildcard(filter.event)
   return ({ event, distinctId, properties }) =>
-    (name === undefined || name.test(event)) &&
+    (isName?.(event) ?? true) &&
     (filter.distinctId === undefined || filter.distinctId === distinctId) &&
     filter.properties.every(([key, value]) => asText(properties()[key]) === value)
+}
+
+/** Each part between the stars where it first fits, which is enough and takes one pass. */
+function wildcard(pattern: string): (text: string) => boolean {
+  const [start = '', ...rest] = pattern.split('*')
+  const end = rest.pop()
+  if (end === undefined) return (text) => text === start
+  return (text) => {
+    if (text.length < start.length + end.length || !text.startsWith(start) || !text.endsWith(end))
+      return false
+    let at = start.length
+    for (const part of rest) {
+      const found = text.indexOf(part, at)
+      if (found < 0) return false
+      at = found + part.length
+    }
+    return at <= text.length - end.length
+  }
 }
 
 function asText(value: unknown): string | undefined {
@@ -125,10 +142,15 @@ function asText(value: unknown): string | undefined {
 }
 
 function toLine(record: LogRecord, isWanted: (seen: Seen) => boolean): TailLine | undefined {
-  const row = JSON.parse(record.value.toString('utf8')) as Record<string, string>
-  const { event = '', distinct_id: distinctId = '', uuid = '' } = row
-  const properties = (): Record<string, unknown> =>
-    JSON.parse(row.properties ?? '{}') as Record<string, unknown>
+  const row = parseObject(record.value.toString('utf8'))
+  // Nobody but Rowmill is expected to write here; what is no row is nothing to show.
+  if (row === undefined) return undefined
+  const [event, distinctId, uuid] = [textOf(row.event), textOf(row.distinct_id), textOf(row.uuid)]
+  let parsed: Record<string, unknown> | undefined
+  const properties = (): Record<string, unknown> => {
+    parsed ??= parseObject(textOf(row.properties)) ?? {}
+    return parsed
+  }
   if (!isWanted({ event, distinctId, properties })) return undefined
   const time = new Date(record.timestampMs).toISOString()
   if (record.topic === topics.drops)
@@ -138,8 +160,8 @@ function toLine(record: LogRecord, isWanted: (seen: Seen) => boolean): TailLine 
       event,
       distinctId,
       uuid,
-      reason: row.reason ?? '',
-      details: row.details ?? '{}',
+      reason: textOf(row.reason),
+      details: textOf(row.details) || '{}',
     }
   return {
     kind: 'event',
@@ -150,6 +172,19 @@ function toLine(record: LogRecord, isWanted: (seen: Seen) => boolean): TailLine 
     team: Number(row.team_id),
     summary: summarise(properties()),
   }
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 const shownProperties = ['$current_url', '$pathname', '$screen_name', '$lib'] as const

@@ -3,8 +3,10 @@
  * row it became; or where it waits. Looks in the warehouse first, then through what stands unsettled on the
  * log.
  */
+
+import { isRowmillError } from '../../errors/rowmill-error.ts'
 import { capturedTopics, topics } from '../../event/topics.ts'
-import type { Log } from '../../ports/log.ts'
+import type { Log, LogRecord } from '../../ports/log.ts'
 import type { Warehouse } from '../../ports/warehouse.ts'
 
 export type TraceLog = Pick<Log, 'describe' | 'positions' | 'read' | 'scan'>
@@ -55,7 +57,9 @@ type DropRow = {
   topic: string
   partition: string
   offset: string
-  at: string
+  /** RFC 3339 from the warehouse; a record on the log has `time` instead. */
+  at?: string
+  time?: string
 }
 
 export type TraceQuery = { uuid: string } | { distinctId: string }
@@ -71,10 +75,20 @@ export async function trace(
     ...(await Promise.all(rows.map((row) => rowStory(ports.log, row)))),
     ...(await Promise.all(drops.map((row) => dropStory(ports.log, row)))),
   ]
-  const known = new Set(stories.flatMap(({ steps }) => steps.map(({ facts }) => facts.record ?? '')))
+  const known = new Set(stories.map(placeOf))
+  const rowIds = new Set(rows.map(({ uuid }) => uuid))
   const waiting = await findWaiting(ports.log, query, options)
-  stories.push(...waiting.filter((story) => !known.has(story.steps[0]?.facts.record ?? '')))
+  for (const story of waiting) {
+    // A row may stand before its batch is settled.
+    const isRow = story.ended === 'waiting' && story.steps[0]?.stage === 'ingest' && rowIds.has(story.uuid)
+    if (!isRow && !known.has(placeOf(story))) stories.push(story)
+  }
   return stories.slice(0, options.storiesMax)
+}
+
+/** The record that a story begins with, and how it ended there. */
+function placeOf(story: TraceStory): string {
+  return `${story.ended === 'drop' || story.ended === 'dead-letter' ? 'end' : ''} ${story.steps[0]?.facts.record ?? story.uuid}`
 }
 
 const iso = "'%Y-%m-%dT%H:%i:%S.%fZ', 'UTC'"
@@ -143,7 +157,7 @@ async function rowStory(log: TraceLog, row: EventRow): Promise<TraceStory> {
 async function dropStory(log: TraceLog, row: DropRow): Promise<TraceStory> {
   const source = { topic: row.topic, partition: Number(row.partition), offset: Number(row.offset) }
   const decided: TraceStep = {
-    time: row.at,
+    time: row.at ?? row.time ?? '',
     stage: row.stage,
     what:
       row.ended === 'drop' ? `was dropped: ${row.reason}` : `was set aside as a dead letter: ${row.reason}`,
@@ -154,7 +168,11 @@ async function dropStory(log: TraceLog, row: DropRow): Promise<TraceStory> {
 }
 
 async function receivedStep(log: TraceLog, source: Coordinates, capturedAt: string): Promise<TraceStep> {
-  const record = await log.read(source.topic, source.partition, source.offset).catch(() => undefined)
+  const record = await log.read(source.topic, source.partition, source.offset).catch((error: unknown) => {
+    // The record's topic may be one that this log has never had.
+    if (isRowmillError(error, 'TOPIC_UNKNOWN')) return undefined
+    throw error
+  })
   return {
     time: record?.headers.now ?? capturedAt,
     stage: 'capture',
@@ -183,50 +201,96 @@ function sdkFacts(value: Buffer): Record<string, string> {
   }
 }
 
-/** Records that some group has not settled, searched by their headers. */
+const waitingTopics: readonly string[] = [...capturedTopics, topics.readyEvents, topics.drops]
+
+/** Records that some group has not settled: events on their way, and drops that are no rows yet. */
 async function findWaiting(
   log: TraceLog,
   query: TraceQuery,
   options: { storiesMax: number; signal?: AbortSignal },
 ): Promise<TraceStory[]> {
   const stories: TraceStory[] = []
-  const watched: readonly string[] = [...capturedTopics, topics.readyEvents]
-  for (const { group, topic, partition, position } of await log.positions()) {
-    if (!watched.includes(topic)) continue
-    const scan = log.scan({
-      topic,
-      partition,
-      from: position,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    })
-    for await (const records of scan) {
-      for (const record of records) {
-        const { uuid = '', distinct_id: distinctId = '', event = '', now = '' } = record.headers
-        const isWanted =
-          'uuid' in query ? uuid?.toLowerCase() === query.uuid.toLowerCase() : distinctId === query.distinctId
-        if (!isWanted || stories.length >= options.storiesMax) continue
-        stories.push({
-          uuid: uuid ?? '',
-          event: event ?? '',
-          distinctId: distinctId ?? '',
-          ended: 'waiting',
-          steps: [
-            {
-              time: now ?? '',
-              stage: 'capture',
-              what: 'was received and made durable',
-              facts: { record: `${topic}/${partition}@${record.offset}` },
-            },
-            {
-              time: '',
-              stage: group,
-              what: `waits to be read, ${record.offset - position} records before it`,
-              facts: {},
-            },
-          ],
-        })
-      }
+  const positions = await log.positions()
+  const described = (await log.describe()).filter(({ name }) => waitingTopics.includes(name))
+  for (const { name: topic, bounds } of described)
+    for (const [partition, { start }] of bounds.entries()) {
+      const readers = positions.filter((entry) => entry.topic === topic && entry.partition === partition)
+      const slowest = readers.toSorted((left, right) => left.position - right.position)[0]
+      const from = Math.max(start, slowest?.position ?? 0)
+      const { signal } = options
+      const scan = log.scan({ topic, partition, from, ...(signal === undefined ? {} : { signal }) })
+      for await (const records of scan)
+        for (const record of records) {
+          if (stories.length >= options.storiesMax) return stories
+          const identity = identityOf(record)
+          if (!isWanted(query, identity)) continue
+          if (topic === topics.drops) {
+            const row = parseObject(record.value)
+            if (row !== undefined) stories.push(await dropStory(log, row as DropRow))
+            continue
+          }
+          stories.push(
+            waitingStory(record, identity, { group: slowest?.group, before: record.offset - from }),
+          )
+        }
     }
-  }
   return stories
+}
+
+type Identity = { uuid: string; distinctId: string; event: string; now: string }
+
+/** By the headers of captured records; records without them say it in their value. */
+function identityOf(record: LogRecord): Identity {
+  const { uuid, distinct_id: distinctId, event, now } = record.headers
+  if (typeof uuid === 'string' && typeof distinctId === 'string')
+    return { uuid, distinctId, event: event ?? '', now: now ?? '' }
+  const row = parseObject(record.value) ?? {}
+  const text = (key: string): string => (typeof row[key] === 'string' ? String(row[key]) : '')
+  return { uuid: text('uuid'), distinctId: text('distinct_id'), event: text('event'), now: text('now') }
+}
+
+function isWanted(query: TraceQuery, identity: Identity): boolean {
+  return 'uuid' in query
+    ? identity.uuid.toLowerCase() === query.uuid.toLowerCase()
+    : identity.distinctId === query.distinctId
+}
+
+function waitingStory(
+  record: LogRecord,
+  identity: Identity,
+  reader: { group: string | undefined; before: number },
+): TraceStory {
+  const isReady = record.topic === topics.readyEvents
+  return {
+    uuid: identity.uuid,
+    event: identity.event,
+    distinctId: identity.distinctId,
+    ended: 'waiting',
+    steps: [
+      {
+        time: identity.now,
+        stage: isReady ? 'ingest' : 'capture',
+        what: isReady ? 'was accepted and made ready' : 'was received and made durable',
+        facts: { record: `${record.topic}/${record.partition}@${record.offset}` },
+      },
+      {
+        time: '',
+        stage: reader.group ?? 'nobody',
+        what:
+          reader.group === undefined
+            ? 'nothing reads it yet: its role has never run here'
+            : `waits to be read, ${reader.before} records before it`,
+        facts: {},
+      },
+    ],
+  }
+}
+
+function parseObject(value: Buffer): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(value.toString('utf8'))
+    return parsed !== null && typeof parsed === 'object' ? (parsed as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -1,6 +1,6 @@
 import { type AuditReport, audit } from '../../api/audit/audit.ts'
 import { joinEngines } from '../../platform/join.ts'
-import type { Command, Terminal } from '../command.ts'
+import { type Command, type Terminal, UsageError } from '../command.ts'
 import { colour, json, table } from '../output.ts'
 
 export const auditCommand: Command = {
@@ -15,8 +15,9 @@ export const auditCommand: Command = {
     },
   },
   async run({ config, options, terminal, isJson, signal }) {
-    await using engines = await joinEngines(config().config)
     const waitMs = 1000 * (typeof options.wait === 'string' ? Number(options.wait) : 10)
+    if (!(waitMs >= 0)) throw new UsageError('--wait takes seconds.')
+    await using engines = await joinEngines(config().config)
     const report = await auditSettled(engines, { waitMs, signal })
     terminal.out(isJson ? json(report) : describeAudit(terminal, report))
     return report.isBalanced && report.isSettled ? 0 : 3
@@ -32,8 +33,7 @@ export async function auditSettled(
 ): Promise<AuditReport> {
   const deadline = engines.clock.monotonic() + options.waitMs
   for (;;) {
-    const log = { topics: await engines.log.describe(), positions: await engines.log.positions() }
-    const report = await audit(engines, log)
+    const report = await audit(engines, engines.log)
     const isOver = options.signal.aborted || engines.clock.monotonic() >= deadline
     if ((report.isSettled && report.isBalanced) || isOver) return report
     await engines.clock.sleep(200, { signal: options.signal })

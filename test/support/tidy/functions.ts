@@ -69,7 +69,8 @@ function ownerOf({ tokens, pairs }: Reading, open: number): Owner {
   const isNamed =
     (name?.kind === 'word' || name?.kind === 'string' || name?.text === ']') &&
     !(control.test(name.text) || name.text === 'async')
-  if (!isNamed) return { ...arrowOwner(tokens, open), isFunction: false, mayBeArrow: !control.test(name?.text ?? '') }
+  if (!isNamed)
+    return { ...arrowOwner(tokens, open), isFunction: false, mayBeArrow: !control.test(name?.text ?? '') }
   const nameStart = name.text === ']' ? (pairs.get(at) ?? at) : at
   let before = nameStart - 1
   while (modifiers.test(tokens[before]?.text ?? '')) before--
@@ -90,7 +91,8 @@ function arrowOwner(tokens: readonly Token[], open: number): { name: string; sta
   if (tokens[at]?.text === '=' || tokens[at]?.text === ':') {
     const line = tokens[at]?.line
     const declared = tokens.findLastIndex(
-      (token, index) => index < at && token.line === line && /^(const|let|var)$/.test(tokens[index - 1]?.text ?? ''),
+      (token, index) =>
+        index < at && token.line === line && /^(const|let|var)$/.test(tokens[index - 1]?.text ?? ''),
     )
     const name = declared === -1 ? at - 1 : declared
     if (tokens[name]?.kind === 'word') return { name: tokens[name].text, start: name }
@@ -113,7 +115,8 @@ function skipBack(tokens: readonly Token[], close: number): number {
 function skipType({ tokens, pairs }: Reading, from: number): number {
   let at = from
   for (;;) {
-    while (/^(asserts|keyof|readonly|typeof|unique|infer|new|abstract|\||&)$/.test(tokens[at]?.text ?? '')) at++
+    while (/^(asserts|keyof|readonly|typeof|unique|infer|new|abstract|\||&)$/.test(tokens[at]?.text ?? ''))
+      at++
     const closing = pairs.get(at)
     const isParenthesised = tokens[at]?.text === '('
     at = closing !== undefined && closing > at ? closing + 1 : at + 1
@@ -124,7 +127,8 @@ function skipType({ tokens, pairs }: Reading, from: number): number {
     for (;;) {
       if (tokens[at]?.text === '.') at += 2
       else if (tokens[at]?.text === '<') at = skipForward(tokens, at)
-      else if (tokens[at]?.text === '[' && tokens[at]?.line === tokens[at - 1]?.endLine) at = (pairs.get(at) ?? at) + 1
+      else if (tokens[at]?.text === '[' && tokens[at]?.line === tokens[at - 1]?.endLine)
+        at = (pairs.get(at) ?? at) + 1
       else break
     }
     if (!/^(\||&|is)$/.test(tokens[at]?.text ?? '')) return at

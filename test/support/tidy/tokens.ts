@@ -15,12 +15,10 @@ export type Token = {
   start: number
 }
 
-const variantStandard = 0
-const targetLatest = 99
-
 /** All tokens in order, comments among them, without white space. */
 export function tokenize(text: string): Token[] {
-  const scanner = createScanner(targetLatest, false, variantStandard, text)
+  const scanner = createScanner(false)
+  scanner.setText(text)
   const tokens: Token[] = []
   /** One entry per open brace: whether it is the hole of a template. */
   const braces: boolean[] = []
@@ -38,8 +36,7 @@ export function tokenize(text: string): Token[] {
       found = scanner.getTokenText()
     }
     const kind = kindOf(found)
-    if (found === '{' || (kind === 'template' && found.endsWith('${')))
-      braces.push(kind === 'template')
+    if (found === '{' || (kind === 'template' && found.endsWith('${'))) braces.push(kind === 'template')
     const endLine = line + (found.split('\n').length - 1)
     if (kind !== undefined) {
       const token = { kind, text: found, line, endLine, start: scanner.getTokenStart() }
@@ -87,21 +84,20 @@ export function codeLines(text: string, tokens: readonly Token[]): string[] {
   return code.split('\n')
 }
 
-/** For each opening bracket the index of its closing one, and the other way round. */
+/** For each opening bracket the index of its closing one, and the other way round. A template with holes is one pair. */
 export function matchBrackets(tokens: readonly Token[]): Map<number, number> {
   const pairs = new Map<number, number>()
   const open: number[] = []
   for (const [index, { text, kind }] of tokens.entries()) {
-    const opens = kind === 'punctuation' ? /^[([{]$/.test(text) : kind === 'template' && text.endsWith('${')
-    const closes = kind === 'punctuation' ? /^[)\]}]$/.test(text) : kind === 'template' && text.startsWith('}')
-    if (closes) {
+    const isTemplate = kind === 'template'
+    if (kind === 'punctuation' ? /^[([{]$/.test(text) : isTemplate && /^`[\s\S]*\$\{$/.test(text))
+      open.push(index)
+    else if (kind === 'punctuation' ? /^[)\]}]$/.test(text) : isTemplate && /^\}[\s\S]*`$/.test(text)) {
       const opener = open.pop()
-      if (opener !== undefined) {
-        pairs.set(opener, index)
-        if (!opens) pairs.set(index, opener)
-      }
+      if (opener === undefined) continue
+      pairs.set(opener, index)
+      pairs.set(index, opener)
     }
-    if (opens) open.push(index)
   }
   return pairs
 }

@@ -87,6 +87,8 @@ export function failure(name: FailureName, message: string): HostFailure {
 export function failureOf(error: unknown): HostFailure {
   if (error instanceof HostFailure) return error
   const text = error instanceof Error ? error.message : String(error)
+  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC')
+    return new HostFailure(243, 'NOT_ENOUGH_SPACE', text)
   const code = /^Code: (\d+)\./.exec(text)
   if (code === null) return new HostFailure(1001, 'STD_EXCEPTION', text)
   const name = /\(([A-Z][A-Z0-9_]+)\)\s*$/.exec(text)

@@ -49,18 +49,19 @@ function runHost(): void {
 
 type Host = { server: HostServer; engine: Engine; version: string; [Symbol.asyncDispose](): Promise<void> }
 
-function sayReady(host: Host): Host {
-  send({ kind: 'ready', port: host.server.port, version: host.version })
+async function sayReady(host: Host): Promise<Host> {
+  await send({ kind: 'ready', port: host.server.port, version: host.version })
   return host
 }
 
 async function sayFailed(error: unknown): Promise<never> {
-  send({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+  await send({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
   return process.exit(1)
 }
 
-function send(reply: HostReply): void {
-  process.send?.(reply)
+/** Resolves when the parent has it, so that the process may end. */
+function send(reply: HostReply): Promise<void> {
+  return new Promise((resolve) => process.send?.(reply, () => resolve()))
 }
 
 /** Waits for the running queries, ends those that take longer than `graceMs`, and leaves. */

@@ -26,86 +26,12 @@ export type SessionsConfig = {
 type Kept = { connection: Connection; isBusy: boolean; expiry: AbortController }
 
 export function createSessions(context: { engine: Engine; clock: Clock }, config: SessionsConfig): Sessions {
-  const { engine, clock } = context
   const kept = new Map<string, Kept>()
-
-  async function fresh(request: HostRequest, options: { tag: string; isReadOnly: boolean }): Promise<Lease> {
-    const connection = engine.connect()
-    try {
-      const settings = new Map([...Object.entries(config.settings), ...request.settings])
-      // A read-only request may not loosen itself: ClickHouse gives GET the level that still allows SETTINGS.
-      const readonly = settings.get('readonly') ?? '0'
-      settings.set('readonly', options.isReadOnly && readonly === '0' ? '2' : readonly)
-      await connection.read(
-        preludeOf(request, { settings, tag: options.tag, database: request.database ?? config.database }),
-      )
-    } catch (error) {
-      await connection[Symbol.asyncDispose]()
-      throw error
-    }
-    return {
-      connection,
-      async release() {
-        await connection[Symbol.asyncDispose]()
-      },
-    }
-  }
-
-  async function ofSession(
-    request: HostRequest,
-    options: { tag: string; session: NonNullable<HostRequest['session']> },
-  ): Promise<Lease> {
-    const { session } = options
-    let found = kept.get(session.id)
-    const isNew = found === undefined
-    if (found === undefined) {
-      if (session.mustExist) throw failure('SESSION_NOT_FOUND', 'Session not found or expired.')
-      if (kept.size >= config.sessionsMax)
-        throw failure('TOO_MANY_SIMULTANEOUS_QUERIES', `More than ${config.sessionsMax} sessions are open.`)
-      found = { connection: engine.connect(), isBusy: false, expiry: new AbortController() }
-      kept.set(session.id, found)
-    }
-    if (found.isBusy)
-      throw failure('SESSION_IS_LOCKED', `Session ${session.id} is locked by a concurrent client.`)
-    const { connection } = found
-    found.isBusy = true
-    found.expiry.abort()
-    const own = found
-    const release = async (undo: string) => {
-      try {
-        if (undo !== '') await connection.read(undo)
-      } finally {
-        own.isBusy = false
-        expire(session, own)
-      }
-    }
-    try {
-      const undo = await undoOf(connection, request)
-      const settings = new Map([...(isNew ? Object.entries(config.settings) : []), ...request.settings])
-      const database = request.database ?? (isNew ? config.database : undefined)
-      await connection.read(preludeOf(request, { settings, tag: options.tag, database }))
-      return { connection, release: () => release(undo) }
-    } catch (error) {
-      await release('')
-      throw error
-    }
-  }
-
-  function expire(session: NonNullable<HostRequest['session']>, own: Kept): void {
-    own.expiry = new AbortController()
-    const { signal } = own.expiry
-    void clock.sleep(session.timeoutMs, { signal }).then(async () => {
-      if (signal.aborted) return
-      kept.delete(session.id)
-      await own.connection[Symbol.asyncDispose]()
-    })
-  }
-
   return {
     lease: (request, options) =>
       request.session === undefined
-        ? fresh(request, options)
-        : ofSession(request, { tag: options.tag, session: request.session }),
+        ? leaseFresh({ ...context, config }, request, options)
+        : leaseKept({ ...context, config, kept }, request, { tag: options.tag, session: request.session }),
     async [Symbol.asyncDispose]() {
       const all = [...kept.values()]
       kept.clear()
@@ -113,6 +39,93 @@ export function createSessions(context: { engine: Engine; clock: Clock }, config
       await Promise.all(all.map((one) => one.connection[Symbol.asyncDispose]()))
     },
   }
+}
+
+async function leaseFresh(
+  context: { engine: Engine; config: SessionsConfig },
+  request: HostRequest,
+  options: { tag: string; isReadOnly: boolean },
+): Promise<Lease> {
+  const { engine, config } = context
+  const connection = engine.connect()
+  try {
+    const settings = new Map([...Object.entries(config.settings), ...request.settings])
+    // A read-only request may not loosen itself: ClickHouse gives GET the level that still allows SETTINGS.
+    const readonly = settings.get('readonly') ?? '0'
+    settings.set('readonly', options.isReadOnly && readonly === '0' ? '2' : readonly)
+    const database = request.database ?? config.database
+    await connection.read(preludeOf(request, { settings, tag: options.tag, database }))
+  } catch (error) {
+    await connection[Symbol.asyncDispose]()
+    throw error
+  }
+  return {
+    connection,
+    async release() {
+      await connection[Symbol.asyncDispose]()
+    },
+  }
+}
+
+type KeptContext = { engine: Engine; clock: Clock; config: SessionsConfig; kept: Map<string, Kept> }
+type HttpSession = NonNullable<HostRequest['session']>
+
+async function leaseKept(
+  context: KeptContext,
+  request: HostRequest,
+  options: { tag: string; session: HttpSession },
+): Promise<Lease> {
+  const { session, tag } = options
+  const { config } = context
+  const isNew = !context.kept.has(session.id)
+  const own = takeKept(context, session)
+  const { connection } = own
+  const release = async (undo: string) => {
+    try {
+      if (undo !== '') await connection.read(undo)
+    } finally {
+      own.isBusy = false
+      expireLater(context, { session, own })
+    }
+  }
+  try {
+    const undo = await undoOf(connection, request)
+    const settings = new Map([...(isNew ? Object.entries(config.settings) : []), ...request.settings])
+    const database = request.database ?? (isNew ? config.database : undefined)
+    await connection.read(preludeOf(request, { settings, tag, database }))
+    return { connection, release: () => release(undo) }
+  } catch (error) {
+    await release('')
+    throw error
+  }
+}
+
+function takeKept(context: KeptContext, session: HttpSession): Kept {
+  const { kept, engine, config } = context
+  let found = kept.get(session.id)
+  if (found === undefined) {
+    if (session.mustExist) throw failure('SESSION_NOT_FOUND', 'Session not found or expired.')
+    if (kept.size >= config.sessionsMax)
+      throw failure('TOO_MANY_SIMULTANEOUS_QUERIES', `More than ${config.sessionsMax} sessions are open.`)
+    found = { connection: engine.connect(), isBusy: false, expiry: new AbortController() }
+    kept.set(session.id, found)
+  }
+  if (found.isBusy)
+    throw failure('SESSION_IS_LOCKED', `Session ${session.id} is locked by a concurrent client.`)
+  found.isBusy = true
+  found.expiry.abort()
+  return found
+}
+
+function expireLater(context: KeptContext, options: { session: HttpSession; own: Kept }): void {
+  const { session, own } = options
+  own.expiry = new AbortController()
+  const { signal } = own.expiry
+  void context.clock.sleep(session.timeoutMs, { signal }).then(async () => {
+    if (signal.aborted) return
+    context.kept.delete(session.id)
+    await own.connection[Symbol.asyncDispose]()
+  })
 }
 
 /** USE and SET for a request. `readonly` comes last: after it nothing can be set. */

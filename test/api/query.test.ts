@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { eventRow, insertRows, keys, openTestApi, resultsOf, type TestApi } from '../support/api.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+suite('queries', () => {
+  let api: TestApi
+  before(async () => {
+    api = await openTestApi({ settings: { queriesMax: 2, queryTimeMaxMs: 5000 } })
+    const { warehouse } = api.ports
+    const rows = Array.from({ length: 400 }, (_, at) =>
+      eventRow(
+        at % 2 === 0
+          ? { team_id: 1, distinct_id: `mine-${at}`, properties: '{"n":"1"}' }
+          : { team_id: 2, distinct_id: `secret-${at}`, properties: '{"n":"secret-prop"}' },
+      ),
+    )
+    await insertRows(warehouse, 'events', rows)
+    await insertRows(warehouse, 'person', [
+      {
+        id: crypto.randomUUID(),
+        team_id: 1,
+        properties: '{}',
+        version: 1,
+        created_at: '2026-01-01 00:00:00',
+      },
+      {
+        id: crypto.randomUUID(),
+        team_id: 2,
+        properties: '{"secret":1}',
+        version: 1,
+        created_at: '2026-01-01 00:00:00',
+      },
+    ])
+    await insertRows(warehouse, 'drops', [
+      { uuid: 'a', token: 'phc_first', reason: 'duplicate', ended: 'drop', time: '2026-01-01 00:00:00' },
+      { uuid: 'b', token: 'phc_second', reason: 'duplicate', ended: 'drop', time: '2026-01-01 00:00:00' },
+    ])
+    await insertRows(warehouse, 'ledger', [{ stage: 'ingest', topic: 't', partition: 0 }])
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  test('a query answers columns, types and rows, with values as parameters', async () => {
+    const answer = await api.query('select {a:String} as a, {n:UInt64} as n, [1, 2] as list, nan as x', {
+      values: { a: "it's; --", n: 9007199254740991 },
+    })
+    assert.deepEqual(answer.body, {
+      columns: ['a', 'n', 'list', 'x'],
+      types: [
+        ['a', 'String'],
+        ['n', 'UInt64'],
+        ['list', 'Array(UInt8)'],
+        ['x', 'Float64'],
+      ],
+      results: [["it's; --", 9007199254740991, [1, 2], 'nan']],
+    })
+  })
+
+  test('text of any kind and many rows come through whole', async () => {
+    const odd = 'line\nbreak "quoted" ä 😀 \\ ]'
+    assert.deepEqual(resultsOf(await api.query('select {t:String}', { values: { t: odd } })), [[odd]])
+    const rows = resultsOf<[number]>(await api.query('select number from numbers(200000)'))
+    assert.equal(rows.length, 200_000)
+    assert.deepEqual(rows.at(-1), [199_999])
+    assert.deepEqual(resultsOf(await api.query('select 1 where 0')), [])
+  })
+
+  test('each table and view shows one project', async () => {
+    for (const project of [1, 2]) {
+      const count = async (from: string) =>
+        resultsOf<[number]>(await api.query(`select count() from ${from}`, { project }))[0]?.[0]
+      assert.equal(await count('events'), 200)
+      assert.equal(await count('events final'), 200)
+      assert.equal(await count('events_with_person'), 200)
+      assert.equal(await count('person'), 1)
+      assert.equal(await count('persons'), 1)
+      assert.equal(await count('drops'), 1)
+      assert.equal(await count('ledger'), 0)
+    }
+  })
+
+  const isolated: readonly string[] = [
+    'select team_id from events group by team_id',
+    'select team_id from (select * from events where team_id = 2)',
+    'select team_id from events union all select team_id from person',
+    'with x as (select * from events) select team_id from x',
+    'select b.team_id from events a join events b on a.event = b.event group by b.team_id',
+    'select team_id from events array join [1, 2] as n group by team_id',
+    'select team_id from view(select * from events) group by team_id',
+    'select team_id from events as ledger group by team_id',
+    'select team_id from persons',
+    'select team_id from events_with_person where team_id = 2',
+    'select team_id from events where 1 or team_id = 2',
+    "select distinct_id from events where distinct_id like 'secret%'",
+    "select 1 where 'secret-1' in (select distinct_id from events)",
+    'select 2 where toInt64(2) in (select team_id from events)',
+    'with recursive r as (select 1 as n, team_id from events union all select n + 1, team_id from r where n < 2) select team_id from r group by team_id',
+    "select token from drops where token != 'phc_first'",
+    'select stage from ledger',
+    'select team_id from events sample 1 / 2',
+    'select team_id from events order by timestamp limit 1 with ties',
+  ]
+  for (const sql of isolated)
+    test(`sees nothing of another project: ${sql}`, async () => {
+      const rows = resultsOf<unknown[]>(await api.query(sql))
+      assert.equal(/secret|\b2\b|phc_second|ingest/.test(JSON.stringify(rows)), false, JSON.stringify(rows))
+    })
+
+  const oracles: readonly string[] = [
+    "select count() from events where not throwIf(distinct_id like 'secret%', 'LEAK')",
+    "select count() from events final where not throwIf(distinct_id like 'secret%', 'LEAK')",
+    "select throwIf(distinct_id like 'secret%', 'LEAK') from events",
+    "select count() from events where event = 'e' and length(properties) > 0 and not throwIf(distinct_id like 'secret%', 'LEAK')",
+    "select count() from events where toInt64(JSONExtractString(properties, 'n')) = 1",
+    "select count() from events_with_person where not throwIf(distinct_id like 'secret%', 'LEAK')",
+    "select count() from (select throwIf(team_id = 2, 'LEAK') as t, event from events) where t = 0",
+    "select count() from persons where not throwIf(properties like '%secret%', 'LEAK')",
+    "select count() from events a join events b on a.event = b.event where not throwIf(b.distinct_id like 'secret%', 'LEAK')",
+    "select count() from events group by throwIf(distinct_id like 'secret%', 'LEAK')",
+    "select count() from events where distinct_id in (select distinct_id from events where not throwIf(distinct_id like 'secret%', 'LEAK'))",
+  ]
+  for (const sql of oracles)
+    test(`no error tells of another project's rows: ${sql}`, async () => {
+      const answer = await api.query(sql)
+      assert.equal(answer.status, 200, answer.text)
+      assert.equal(/LEAK|secret/.test(answer.text), false, answer.text)
+    })
+
+  const refused: readonly string[] = [
+    "select count() from events prewhere not throwIf(team_id = 2, 'LEAK')",
+    'select * from events settings additional_table_filters = {}',
+    'select * from (select * from events settings additional_table_filters = {})',
+    'select * from events settings optimize_move_to_prewhere = 1',
+    'select * from system.tables',
+    'select * from `system`.`processes`',
+    'select * from "system".query_log',
+    'select * from system /* */ . tables',
+    'select * from system -- x\n.tables',
+    'select * from `sys\\x74em`.tables',
+    'select * from SYSTEM.tables',
+    'select * from information_schema.tables',
+    'select 1 in system.one',
+    "select * from merge(currentDatabase(), 'events')",
+    "select * from remote('127.0.0.1', 'events')",
+    "select * from url('http://127.0.0.1:1/')",
+    "select * from file('/etc/passwd', 'LineAsString')",
+    "select file('/etc/passwd')",
+    "select * from `file` ('/etc/passwd')",
+    "select * from mergeTreeIndex(currentDatabase(), 'events')",
+    "select * from loop(currentDatabase(), 'events')",
+    "select * from cluster('default', 'system.tables')",
+    "select * from s3('http://127.0.0.1:1/x')",
+    "select dictGet('x', 'y', 1)",
+    "select joinGet('x', 'y', 1)",
+    "select * from executable('id', 'TSV', 'a String')",
+    'insert into events values (1)',
+    'drop table events',
+    'alter table events delete where 1',
+    'truncate table events',
+    'create table x (a Int8) engine = Memory',
+    'set readonly = 0',
+    'system flush logs',
+    'show processlist',
+    'show create user default',
+    'explain estimate select * from events',
+    'explain indexes = 1 select * from events',
+    'select 1; select 2',
+    'select 1; drop table events',
+    'select 1 format TSV',
+    "select 1 into outfile '/tmp/x'",
+    'select $a$ x $a$',
+    'select 1 // x',
+    'select ‘x’',
+    'kill query where 1',
+    'use system',
+    'grant all on *.* to default',
+    '',
+    '   ',
+    '-- nothing',
+    ';',
+    "select '",
+    'select `',
+    '/* select 1',
+  ]
+  for (const sql of refused)
+    test(`is refused: ${sql}`, async () => {
+      const answer = await api.query(sql)
+      assert.equal(answer.status, 400, answer.text)
+      assert.equal(/LEAK|secret-/.test(answer.text), false, answer.text)
+    })
+
+  test('names of tables cannot be given as values', async () => {
+    for (const sql of [
+      'select * from {t:Identifier}',
+      'select * from {d:Identifier}.{ t : /* */ identifier }',
+    ]) {
+      const answer = await api.query(sql, { values: { t: 'tables', d: 'system' } })
+      assert.equal(answer.status, 400, answer.text)
+    }
+  })
+
+  test('comments, trailing semicolons, quoted names and strings that look forbidden are fine', async () => {
+    for (const sql of [
+      'select 1 -- prewhere',
+      'select 1;',
+      'select 1 /* system.tables */ ;; ',
+      'select \'system.tables; prewhere\', `event`, "event" from events limit 1',
+      "select format('{}', 'x'), events.event as `system` from events limit 1",
+      'from events select event limit 1',
+      '(select 1)',
+      'describe events',
+      'show tables',
+      'explain syntax select 1',
+      'select $session_id from events limit 1',
+    ])
+      assert.equal((await api.query(sql)).status, 200, sql)
+  })
+
+  test('a mistake is answered with its position', async () => {
+    const answer = await api.query('select\n  1 +')
+    assert.equal(answer.status, 400)
+    const body = answer.body as Record<string, unknown>
+    assert.equal(body.code, 'invalid_query')
+    assert.equal(body.clickhouse_name, 'SYNTAX_ERROR')
+    assert.notEqual(body.position, null)
+    const unknown = (await api.query('select nothing from events')).body as Record<string, unknown>
+    assert.equal(unknown.clickhouse_name, 'UNKNOWN_IDENTIFIER')
+    const refusedAt = (await api.query('select 1\nfrom system.one')).body as { position: object }
+    assert.deepEqual(refusedAt.position, { offset: 14, line: 2, column: 6 })
+  })
+
+  test('an error after the first rows is the last field of an answer that is still JSON', async () => {
+    const answer = await api.query(
+      "select throwIf(number = 3000000, 'too far') from numbers(10000000) settings max_threads = 1",
+    )
+    // Settings are refused; the same without them fails in the middle.
+    assert.equal(answer.status, 400)
+    const late = await api.query("select number, throwIf(number = 3000000, 'too far') from numbers(10000000)")
+    const body = late.body as { results?: unknown[]; error?: { detail: string }; detail?: string }
+    assert.match(body.error?.detail ?? body.detail ?? '', /too far/)
+  })
+
+  test('a query that runs too long says which limit it met', async () => {
+    await using slow = await openTestApi({ settings: { queryTimeMaxMs: 300 } })
+    const answer = await slow.query('select count() from numbers(100000000000) where sipHash64(number) = 1')
+    assert.equal(answer.status, 400, answer.text)
+    assert.equal((answer.body as { code: string }).code, 'query_too_slow')
+  })
+
+  test('more queries than may run at once are answered 429, and a client that goes frees its place', async () => {
+    const gone = new AbortController()
+    const slow = Array.from({ length: 2 }, () =>
+      fetch(`${api.url}/api/projects/1/query`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${keys.all}` },
+        body: JSON.stringify({
+          query: {
+            kind: 'HogQLQuery',
+            query: 'select count() from numbers(100000000000) where sipHash64(number) = 1',
+          },
+        }),
+        signal: gone.signal,
+      }).catch(() => undefined),
+    )
+    const refusal = await waitFor(async () => {
+      const answer = await api.query('select 1')
+      return answer.status === 429 ? answer : undefined
+    })
+    assert.equal(refusal.headers.get('retry-after'), '1')
+    gone.abort()
+    await Promise.all(slow)
+    await waitFor(async () => (await api.query('select 1')).status === 200)
+  })
+
+  test('the bodies of queries are checked', async () => {
+    const path = '/api/projects/1/query'
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
+    for (const raw of [
+      '',
+      '[]',
+      '{}',
+      'null',
+      '{"query":1}',
+      '{"query":{"kind":"TrendsQuery","query":"select 1"}}',
+      '{"query":{"kind":"HogQLQuery","query":{}}}',
+      '{"query":{"kind":"HogQLQuery","query":"select 1\\u0000"}}',
+      '{"query":{"kind":"HogQLQuery","query":"select 1","values":{"a b":1}}}',
+      '{"query":{"kind":"HogQLQuery","query":"select {a:Array(Int8)}","values":{"a":[[[1]]]}}}',
+      `{"query":{"kind":"HogQLQuery","query":"select 1","values":{"a":${deep}}}}`,
+      '{"query":{"kind":"HogQLQuery","query":"select {a:UInt8}"}}',
+      '{"query":{"kind":"HogQLQuery","query":"select {a:UInt8}","values":{"a":"x"}}}',
+      '{"query":{"kind":"HogQLQuery","query":"select {a:UInt8}","values":{"a":1e400}}}',
+      deep,
+      '{"query"',
+      '\ud800',
+    ]) {
+      const answer = await api.call('POST', path, { raw })
+      assert.equal(answer.status, 400, `${raw.slice(0, 100)}: ${answer.text.slice(0, 300)}`)
+    }
+    assert.equal((await api.call('POST', path, { raw: ' '.repeat(2_000_000) })).status, 413)
+    assert.equal((await api.query('select 1', { project: 1, key: keys.scoped })).status, 404)
+  })
+})
