@@ -13,6 +13,8 @@ export type FileResult = {
   passed: number
   failed: number
   skips: { name: string; reason: string }[]
+  /** What its tests said about themselves: seeds, figures. */
+  notes: string[]
   /** What was printed and reported, for a file that failed. */
   report: string
 }
@@ -78,7 +80,8 @@ function judge(lines: readonly TestLine[], options: { ending: string | undefined
   const running = lines.filter(({ kind }) => kind === 'begin').map(({ name }) => name)
   for (const { kind, name } of lines)
     if (kind === 'end' && running.includes(name)) running.splice(running.indexOf(name), 1)
-  const counts = { passed: count('pass'), failed: count('fail'), skips }
+  const notes = lines.flatMap(({ kind, name }) => (kind === 'note' ? [name] : []))
+  const counts = { passed: count('pass'), failed: count('fail'), skips, notes }
   const isEmpty = counts.passed + counts.failed + skips.length === 0
   const isUnexplained = options.ending !== undefined && counts.failed === 0
   if (!isUnexplained && !isEmpty) return { counts, problem: '' }

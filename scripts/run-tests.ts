@@ -25,7 +25,9 @@ export async function runTests(
     for (let file = waiting.shift(); file !== undefined && !signal.aborted; file = waiting.shift()) {
       const result = await runTestFile(file, { timeoutMs, environment, signal })
       results.push(result)
-      process.stdout.write(`${lineOf(result)}\n${result.report === '' ? '' : `${indent(result.report)}\n`}`)
+      process.stdout.write(
+        `${[lineOf(result), ...result.notes.map(indent), indent(result.report)].join('\n').trimEnd()}\n`,
+      )
     }
   }
   await Promise.all(Array.from({ length: options.concurrency }, run))

@@ -52,7 +52,7 @@ suite('posthog-js in Chromium', { skip: noBrowser }, () => {
         const { posthog } = globalThis as unknown as {
           posthog: { init: (token: string, options: object) => void }
         }
-        posthog.init(token as string, { api_host: url, capture_pageview: true, ...(more as object) })
+        posthog.init(token as string, { api_host: url, capture_pageview: true, opt_out_useragent_filter: true, ...(more as object) })
       },
       [rowmill.token, rowmill.url, options] as const,
     )
