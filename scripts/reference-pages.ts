@@ -89,7 +89,7 @@ function commandsPage(): string {
     Object.entries(options)
       .map(
         ([name, spec]) =>
-          `| \`--${name}${spec.placeholder === undefined ? '' : ` <${spec.placeholder}>`}\` | ${cell(spec.description)} |`,
+          `| \`--${name}${spec.placeholder === undefined ? '' : cell(` <${spec.placeholder}>`)}\` | ${cell(spec.description)} |`,
       )
       .join('\n')
   const sections = commands.map((command) => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { referencePages } from '../scripts/reference-pages.ts'
+import { commands } from '../src/cli/commands.ts'
+import { readPages, withoutCode } from './support/pages.ts'
 
 const root = new URL('../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
-const pages = globSync('{*.md,docs/**/*.md}', { cwd: root }).sort()
+const pages = readPages()
 
 for (const [path, text] of Object.entries(referencePages())) {
   test(`${path} says what the program says`, () => {
@@ -15,23 +16,60 @@ for (const [path, text] of Object.entries(referencePages())) {
 }
 
 test('every link between pages leads somewhere', () => {
-  const broken = pages.flatMap((page) =>
-    [...read(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)]
-      .map(([, target = '']) => join(dirname(page), target))
-      .filter((target) => globSync(target, { cwd: root }).length === 0)
-      .map((target) => `${page}: ${target}`),
+  const broken = pages.flatMap(({ path, links }) =>
+    links.filter((target) => !existsSync(new URL(target, root))).map((target) => `${path}: ${target}`),
   )
   assert.deepEqual(broken, [])
 })
 
+test('every page can be reached from the README', () => {
+  const reached = new Set<string>()
+  const open = ['README.md']
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (reached.has(path)) continue
+    reached.add(path)
+    open.push(...(pages.find((page) => page.path === path)?.links ?? []))
+  }
+  const lost = pages.map(({ path }) => path).filter((path) => !reached.has(path) && path !== 'CHANGELOG.md')
+  assert.deepEqual(lost, [], 'link them from docs/README.md')
+})
+
 test('every page has exactly one title, on its first line of text', () => {
-  const wrong = pages.filter((page) => {
-    const lines = withoutCode(read(page))
+  const wrong = pages.filter(({ text }) => {
+    const lines = text
+      .replaceAll(/```[\s\S]*?```/g, '')
       .split('\n')
       .filter((line) => line.trim() !== '' && !line.startsWith('<!--'))
     return lines.filter((line) => /^# /.test(line)).length !== 1 || !/^# /.test(lines[0] ?? '')
   })
-  assert.deepEqual(wrong, [])
+  assert.deepEqual(
+    wrong.map(({ path }) => path),
+    [],
+  )
+})
+
+/** Words that promise without saying anything, and the longest sentence that can be read at once. */
+const emptyWords =
+  /\b(simply|easily|seamless(ly)?|blazing(ly)?|robust|leverag\w+|utili[sz]e\w*|state-of-the-art|world-class|cutting-edge|please note)\b/i
+const sentenceWordsMax = 45
+
+test('pages speak plainly', () => {
+  const problems = pages.flatMap(({ path, text }) => {
+    const prose = withoutCode(text)
+    const word = emptyWords.exec(prose)?.[0]
+    const paragraphs = prose
+      .split(/\n\s*\n|\n(?=\s*(?:[-*|#>]|\d+\.))/)
+      .filter((part) => !part.trim().startsWith('|'))
+    const long = paragraphs
+      .flatMap((part) => part.split(/[.!?:;](?:\s|$)/))
+      .filter((sentence) => sentence.split(/\s+/).filter((part) => part !== '').length > sentenceWordsMax)
+    return [
+      ...(word === undefined ? [] : [`${path}: say what is meant instead of "${word}"`]),
+      ...(/\p{Extended_Pictographic}/u.test(prose) ? [`${path}: no emoji`] : []),
+      ...long.map((sentence) => `${path}: part this sentence: ${sentence.trim().slice(0, 80)}…`),
+    ]
+  })
+  assert.deepEqual(problems, [])
 })
 
 test('every dependency has a line that says why', () => {
@@ -62,14 +100,22 @@ test('every dependency is pinned to an exact version', () => {
 
 test('every npm script that a page names exists', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-  const missing = pages.flatMap((page) =>
-    [...read(page).matchAll(/\bnpm run ([\w:-]+)/g)]
+  const missing = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/\bnpm run ([\w:-]+)/g)]
       .map(([, name = '']) => name)
-      .filter((name) => scripts[name] === undefined),
+      .filter((name) => scripts[name] === undefined)
+      .map((name) => `${path}: ${name}`),
   )
   assert.deepEqual(missing, [])
 })
 
-function withoutCode(text: string): string {
-  return text.replaceAll(/```[\s\S]*?```/g, '')
-}
+test('every command that a page names exists', () => {
+  const known = new Set(commands.map(({ name }) => name))
+  const missing = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/\b(?:npx|`)\s?rowmill ([a-z]+)/g)]
+      .map(([, name = '']) => name)
+      .filter((name) => !known.has(name))
+      .map((name) => `${path}: ${name}`),
+  )
+  assert.deepEqual(missing, [])
+})

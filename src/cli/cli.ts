@@ -29,7 +29,8 @@ export async function runCli(invocation: Invocation): Promise<ExitCode> {
   const { terminal } = invocation
   const [name, ...rest] = invocation.arguments
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    terminal.out(describeProgram(commands))
+    const about = commands.find((candidate) => candidate.name === rest[0])
+    terminal.out(about === undefined ? describeProgram(commands) : describeCommand(about))
     return name === undefined ? 2 : 0
   }
   const command = commands.find((candidate) => candidate.name === (name === '--version' ? 'version' : name))
@@ -40,6 +41,8 @@ export async function runCli(invocation: Invocation): Promise<ExitCode> {
   try {
     return await runCommand(command, rest, invocation)
   } catch (error) {
+    // What an interrupt breaks off is no failure to explain.
+    if (invocation.signal.aborted && !(error instanceof UsageError) && !isRowmillError(error)) return 1
     return explain(error, command, terminal)
   }
 }

@@ -19,7 +19,7 @@ export function table<Row>(
     )
     const text = padded.join('  ').trimEnd()
     return paint(
-      terminal.isInteractive && text.length > terminal.columns
+      terminal.isInteractive && terminal.columns > 1 && text.length > terminal.columns
         ? `${text.slice(0, terminal.columns - 1)}…`
         : text,
     )
@@ -31,10 +31,10 @@ export function table<Row>(
   return `${[title, ...cells.map((row) => line(row, (text) => text))].join('\n')}\n`
 }
 
-/** Control characters in data must not reach the terminal. */
-function clean(text: string): string {
+/** Control characters in data, and those that turn the direction of text, must not reach the terminal. */
+export function clean(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '·')
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '·')
 }
 
 const codes = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 } as const
@@ -59,7 +59,7 @@ export function progress(
       const width = 24
       const full = Math.round(Math.max(0, Math.min(1, fraction)) * width)
       const text = `${label} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${note}`
-      terminal.err(`\r\u001b[2K${text.slice(0, terminal.columns - 1)}`)
+      terminal.err(`\r\u001b[2K${text.slice(0, Math.max(1, terminal.columns - 1))}`)
       isDrawn = true
     },
     end() {

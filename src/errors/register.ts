@@ -35,6 +35,11 @@ export const errorRegister = {
     retry: true,
     means: 'PostgreSQL could not be reached, or is starting.',
   },
+  DATA_DIR_UNUSABLE: {
+    status: 500,
+    retry: false,
+    means: 'The data folder cannot be made, read or written.',
+  },
   ENGINE_FAILED: {
     status: 503,
     retry: false,
@@ -63,6 +68,11 @@ export const errorRegister = {
     status: 500,
     retry: false,
     means: 'A migration failed or does not match what was applied before.',
+  },
+  PORT_UNUSABLE: {
+    status: 500,
+    retry: false,
+    means: 'The server cannot listen on its address: the port is taken, or not allowed.',
   },
   RECORD_TOO_LARGE: { status: 413, retry: false, means: 'A record is larger than the log accepts.' },
   ROUTE_UNKNOWN: { status: 404, retry: false, means: 'There is nothing at this path.' },

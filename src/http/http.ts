@@ -41,7 +41,7 @@ export interface HttpServer extends AsyncDisposable {
 
 const sweepIntervalMs = 250
 
-/** Listens, or fails as `server.listen` fails. Port 0 is any free one. */
+/** Listens, or fails with `PORT_UNUSABLE`. Port 0 is any free one. */
 export async function openHttpServer(
   ports: HttpPorts,
   options: HttpOptions,
@@ -114,12 +114,25 @@ async function closeServer(
 
 function listen(server: Server, options: HttpOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    const refuse = (error: NodeJS.ErrnoException): void => reject(listenFailure(error, options))
+    server.once('error', refuse)
     server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
-      server.off('error', reject)
+      server.off('error', refuse)
       resolve()
     })
   })
+}
+
+const listenAdvice: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there; stop it, or choose another port (PORT)',
+  EACCES: 'this user may not listen there; choose a port (PORT) above 1023',
+  EADDRNOTAVAIL: 'this machine has no such address; choose another one (HOST)',
+  ENOTFOUND: 'the name of the host is not known; choose another one (HOST)',
+}
+
+function listenFailure(cause: NodeJS.ErrnoException, { host, port }: HttpOptions): RowmillError {
+  const advice = listenAdvice[cause.code ?? ''] ?? 'the cause tells more'
+  return new RowmillError('PORT_UNUSABLE', `Listening on ${host}:${port} failed: ${advice}.`, { cause })
 }
 
 /** Bytes that are no HTTP: the parser gives no request, so the answer is written by hand. */

@@ -82,11 +82,17 @@ async function openWarehouseOf(
 
 type ConnectionOptions = { config: Config; running: RunFile | undefined; stack: AsyncDisposableStack }
 
-async function warehouseConnection(ground: Ground, { config, running, stack }: ConnectionOptions): Promise<RunFile['warehouse']> {
+async function warehouseConnection(
+  ground: Ground,
+  { config, running, stack }: ConnectionOptions,
+): Promise<RunFile['warehouse']> {
   const { url, user, password, database, isSecure } = config.warehouse
-  if (url !== undefined) return { url: completeUrl(url, isSecure), user, password: password?.reveal() ?? '', database }
+  if (url !== undefined)
+    return { url: completeUrl(url, isSecure), user, password: password?.reveal() ?? '', database }
   if (running !== undefined) return running.warehouse
-  const managed = stack.use(await openManagedChdb(ground, { ...config.chdb, directory: join(config.dataDir, 'clickhouse') }))
+  const managed = stack.use(
+    await openManagedChdb(ground, { ...config.chdb, directory: join(config.dataDir, 'clickhouse') }),
+  )
   return { url: managed.url, user: managed.user, password: managed.password, database }
 }
 

@@ -6,15 +6,17 @@
  * have in hand, then the engines stop. What is not done after `shutdownMs` is abandoned and read again at the
  * next start. A role that fails for good stops everything, and `serve` throws what it failed with.
  */
-import { chmod, mkdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, chmod, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { openEmbeddedBlobs } from '../adapters/embedded/blobs.ts'
 import { openEmbeddedCache } from '../adapters/embedded/cache.ts'
 import { openEmbeddedLog } from '../adapters/embedded/log/log.ts'
 import { openApi } from '../api/api.ts'
 import { generateKey, listKeys, storeKey } from '../api/auth/keys.ts'
-import { ensureFirstProject, generateToken, type Project } from '../api/projects/projects.ts'
 import { runDeletions } from '../api/deletions/run-deletions.ts'
+import { ensureFirstProject, generateToken, type Project } from '../api/projects/projects.ts'
+import { RowmillError } from '../errors/rowmill-error.ts'
 import { type HttpServer, openHttpServer } from '../http/http.ts'
 import type { Route } from '../http/route.ts'
 import type { Config } from './config/config.ts'
@@ -25,11 +27,11 @@ import { openCaptureRole } from './roles/capture-role.ts'
 import { runDatasetsRole } from './roles/datasets-role.ts'
 import { runIngestRole } from './roles/ingest-role.ts'
 import type { RoleName } from './roles.ts'
-import type { StopSignals, World } from './world.ts'
 import { writeRunFile } from './run-file.ts'
 import { statusRoutes } from './status-routes.ts'
 import { topicSpecs } from './topics.ts'
 import { programVersion } from './version.ts'
+import type { StopSignals, World } from './world.ts'
 
 export type Ready = {
   url: string
@@ -40,12 +42,18 @@ export type Ready = {
   newApiKey: string | undefined
 }
 
-export async function serve(config: Config, options: { signal: AbortSignal; onReady: (ready: Ready) => void }): Promise<void> {
+export async function serve(
+  config: Config,
+  options: { signal: AbortSignal; onReady: (ready: Ready) => void },
+): Promise<void> {
   const ground = createGround(config)
   const startedAt = ground.clock.monotonic()
   const failed = new AbortController()
   const overdue = new AbortController()
-  const signals: StopSignals = { stop: AbortSignal.any([options.signal, failed.signal]), abort: overdue.signal }
+  const signals: StopSignals = {
+    stop: AbortSignal.any([options.signal, failed.signal]),
+    abort: overdue.signal,
+  }
   const failures: unknown[] = []
   const watch = (role: RoleName, running: Promise<void>): Promise<void> =>
     running.catch((error: unknown) => {
@@ -57,16 +65,25 @@ export async function serve(config: Config, options: { signal: AbortSignal; onRe
   await using stack = new AsyncDisposableStack()
   const world = await openWorld(ground, config, stack)
   const first = await prepare(world)
-  const running: Promise<void>[] = []
   const routes: Route[] = []
-  if (hasRole(config, 'capture')) routes.push(...(stack.use(await openCaptureRole(world, signals)).routes))
+  if (hasRole(config, 'capture')) routes.push(...stack.use(await openCaptureRole(world, signals)).routes)
+  const api = hasRole(config, 'api')
+    ? stack.use(await openApi(apiPorts(world), config.api, { version: programVersion() }))
+    : undefined
+  // Before the roles begin: a port that is taken ends the start with nothing in hand.
+  const server = stack.use(await listen(world, { routes, handle: api?.handle }))
+  stack.use(
+    await writeRunFile(resolve(config.dataDir), {
+      pid: process.pid,
+      url: server.address.url,
+      ...world.engines.connections,
+    }),
+  )
+  const running: Promise<void>[] = []
   if (hasRole(config, 'ingest')) running.push(watch('ingest', runIngestRole(world, signals)))
   if (hasRole(config, 'datasets')) running.push(watch('datasets', runDatasetsRole(world, signals)))
-  const api = hasRole(config, 'api') ? stack.use(await openApi(apiPorts(world), config.api, { version: programVersion() })) : undefined
-  if (api !== undefined) running.push(watch('api', runDeletions(apiPorts(world), config.api, { signal: signals.stop })))
-
-  const server = stack.use(await listen(world, { routes, handle: api?.handle }))
-  stack.use(await writeRunFile(resolve(config.dataDir), { pid: process.pid, url: server.address.url, ...world.engines.connections }))
+  if (api !== undefined)
+    running.push(watch('api', runDeletions(apiPorts(world), config.api, { signal: signals.stop })))
   ground.logger.info({ url: server.address.url, roles: config.roles, version: programVersion() }, 'ready')
   options.onReady({
     url: server.address.url,
@@ -85,7 +102,8 @@ export async function serve(config: Config, options: { signal: AbortSignal; onRe
   await timer
   await stack.disposeAsync()
   ground.logger.info('stopped')
-  if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures, 'Several roles failed.')
+  if (failures.length > 0)
+    throw failures.length === 1 ? failures[0] : new AggregateError(failures, 'Several roles failed.')
 }
 
 async function openWorld(ground: Ground, config: Config, stack: AsyncDisposableStack): Promise<World> {
@@ -95,25 +113,42 @@ async function openWorld(ground: Ground, config: Config, stack: AsyncDisposableS
   const engines = stack.use(await openEngines(ground, { ...config, dataDir }))
   await migrateEngines({ ...engines, logger: ground.logger })
   const cache = stack.use(await openEmbeddedCache({ ...ground, database: engines.database }, config.cache))
-  const blobs = stack.use(await openEmbeddedBlobs({ directory: join(dataDir, 'blobs'), random: ground.random }))
+  const blobs = stack.use(
+    await openEmbeddedBlobs({ directory: join(dataDir, 'blobs'), random: ground.random }),
+  )
   return { ...ground, config, log, engines, cache, blobs }
 }
 
 /** Closed to others, but where Rowmill runs as root PostgreSQL's own user has to pass through it. */
 async function openDataDir(dataDir: string): Promise<void> {
   const isRoot = process.getuid?.() === 0
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  if (isRoot) await chmod(dataDir, 0o711)
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    if (isRoot) await chmod(dataDir, 0o711)
+    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    throw new RowmillError(
+      'DATA_DIR_UNUSABLE',
+      `The data folder ${dataDir} cannot be made or written; make it writable for this user, or set dataDir (ROWMILL_DATA_DIR).`,
+      { cause },
+    )
+  }
 }
 
 /** Topics, project 1 and a key: what a first start creates and later ones find. */
 async function prepare(world: World): Promise<Pick<Ready, 'project' | 'newApiKey'>> {
   const { config, log, engines, random } = world
   await log.ensureTopics(
-    topicSpecs(config.log, { dedupWindowMs: config.ingest.dedup.windowMs, customTopics: [...config.capture.admission.customTopics, config.capture.admission.aiOverflowTopic] }),
+    topicSpecs(config.log, {
+      dedupWindowMs: config.ingest.dedup.windowMs,
+      customTopics: [...config.capture.admission.customTopics, config.capture.admission.aiOverflowTopic],
+    }),
   )
-  const { project } = await ensureFirstProject(engines.database, () => ({ apiToken: config.projectToken ?? generateToken(random) }))
-  if (config.apiKey !== undefined) await storeKey(engines.database, { value: config.apiKey.reveal(), label: 'from ROWMILL_API_KEY' })
+  const { project } = await ensureFirstProject(engines.database, () => ({
+    apiToken: config.projectToken ?? generateToken(random),
+  }))
+  if (config.apiKey !== undefined)
+    await storeKey(engines.database, { value: config.apiKey.reveal(), label: 'from ROWMILL_API_KEY' })
   if ((await listKeys(engines.database)).length > 0) return { project, newApiKey: undefined }
   const value = generateKey(random)
   await storeKey(engines.database, { value, label: 'first start' })
@@ -122,17 +157,34 @@ async function prepare(world: World): Promise<Pick<Ready, 'project' | 'newApiKey
 
 function apiPorts(world: World) {
   const { clock, random, logger, log, engines } = world
-  return { clock, random, logger: logger.child({ role: 'api' }), log, database: engines.database, warehouse: engines.warehouse }
+  return {
+    clock,
+    random,
+    logger: logger.child({ role: 'api' }),
+    log,
+    database: engines.database,
+    warehouse: engines.warehouse,
+  }
 }
 
-type Listening = { routes: readonly Route[]; handle: ((...pair: Parameters<NonNullable<Parameters<typeof openHttpServer>[1]['fallback']>>) => void) | undefined }
+type Listening = {
+  routes: readonly Route[]
+  handle:
+    | ((...pair: Parameters<NonNullable<Parameters<typeof openHttpServer>[1]['fallback']>>) => void)
+    | undefined
+}
 
 async function listen(world: World, { routes, handle }: Listening): Promise<HttpServer> {
   const { config } = world
   let server: HttpServer | undefined
   server = await openHttpServer(
     world,
-    { ...config.http, host: config.host, port: config.port, ...(handle === undefined ? {} : { fallback: handle }) },
+    {
+      ...config.http,
+      host: config.host,
+      port: config.port,
+      ...(handle === undefined ? {} : { fallback: handle }),
+    },
     [...statusRoutes(world, () => server?.isOpen ?? false), ...routes],
   )
   return server

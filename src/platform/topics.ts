@@ -22,11 +22,13 @@ export function topicSpecs(
     partitions: spread.has(name) ? config.capturedPartitions : 1,
     retentionMs: retentionOf(name, config, more.dedupWindowMs),
   }))
-  const custom = more.customTopics.filter((name) => name !== '').map((name) => ({
-    name,
-    partitions: config.capturedPartitions,
-    retentionMs: config.retentionMs,
-  }))
+  const custom = more.customTopics
+    .filter((name) => name !== '')
+    .map((name) => ({
+      name,
+      partitions: config.capturedPartitions,
+      retentionMs: config.retentionMs,
+    }))
   return [...builtIn, ...custom]
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { doOpenDeletions } from '../../src/api/deletions/run-deletions.ts'
+import { RowmillError } from '../../src/errors/rowmill-error.ts'
 import { capturedTopics, topics } from '../../src/event/topics.ts'
 import type { LogConsumer } from '../../src/ports/log.ts'
 import type { Warehouse } from '../../src/ports/warehouse.ts'
@@ -196,7 +197,7 @@ test('a person that came again meanwhile stays, and the warehouse shows it', asy
   assert.equal(await countOf(warehouse, 'events where team_id = 1'), 4)
 })
 
-test('a deletion that always fails is tried so often and keeps its error', async () => {
+test('a deletion that always fails is tried so often, and one whose engine is away for ever', async () => {
   await using api = await world()
   const state = await ask(api)
   await settleIngest(api)
@@ -207,6 +208,13 @@ test('a deletion that always fails is tried so often and keeps its error', async
     },
   })
   await settleDatasets(api)
+  const away = new Proxy(api.ports.warehouse, {
+    get: () => async () => {
+      throw new RowmillError('WAREHOUSE_UNAVAILABLE', 'it is away')
+    },
+  })
+  for (let attempt = 0; attempt < 25; attempt++) await advance(api, { warehouse: away })
+  assert.equal((await state()).error, 'it is away')
   for (let attempt = 0; attempt < 25; attempt++) await advance(api, { warehouse: failing })
   assert.equal((await state()).error, 'the warehouse is gone')
   const [row] = await api.ports.database.query<{ attempts: number }>('select attempts from rowmill_deletion')

@@ -415,6 +415,7 @@ suite('the trace and the tail', () => {
       return lines.map((line) => (line.kind === 'event' ? line.event : line.kind))
     }
     assert.deepEqual(await linesOf({}, 10, 4), ['page one', 'page two', 'other', 'page three'])
+    assert.deepEqual(await linesOf({}, 2, 2), ['page one', 'page two', 'skipped'])
     assert.deepEqual(await linesOf({ event: 'page*' }, 10, 3), ['page one', 'page two', 'page three'])
     assert.deepEqual(await linesOf({ event: '*t*' }, 10, 3), ['page two', 'other', 'page three'])
     assert.deepEqual(await linesOf({ event: 'other' }, 10, 1), ['other'])

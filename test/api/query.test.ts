@@ -99,12 +99,34 @@ suite('queries', () => {
     'select stage from ledger',
     'select team_id from events sample 1 / 2',
     'select team_id from events order by timestamp limit 1 with ties',
+    'select team_id from events limit 1 by team_id',
+    'select distinct team_id from events',
+    'select any(team_id), max(team_id), min(distinct_id) from events',
+    'select team_id from events group by team_id with rollup having team_id != 0',
+    'select t.team_id from (select 1 as team_id) t right join events e on t.team_id = e.team_id group by 1',
+    'select (select max(team_id) from events)',
+    'select arrayJoin(groupUniqArray(team_id)) from events',
+    'select team_id from events except select 1',
+    'select dummy.team_id from events as dummy global any join person on dummy.team_id = person.team_id limit 1',
   ]
   for (const sql of isolated)
     test(`sees nothing of another project: ${sql}`, async () => {
       const rows = resultsOf<unknown[]>(await api.query(sql))
       assert.equal(/secret|\b2\b|phc_second|ingest/.test(JSON.stringify(rows)), false, JSON.stringify(rows))
     })
+
+  test('an alias that sounds like another table shows no more than its own', async () => {
+    const { database } = api.ports.warehouse
+    const tables = ['events', 'drops', 'ledger', 'person'] as const
+    for (const table of tables)
+      for (const alias of tables)
+        for (const columns of ['*', "*, 'phc_first' as token, 1 as team_id"]) {
+          const sql = `select count() from (select ${columns} from ${table} as "${database}.${alias}")`
+          const answer = await api.query(sql)
+          const most = { events: 200, drops: 1, ledger: 0, person: 1 }[table]
+          if (answer.status === 200) assert.ok(Number(resultsOf<unknown[]>(answer)[0]?.[0]) <= most, sql)
+        }
+  })
 
   const oracles: readonly string[] = [
     "select count() from events where not throwIf(distinct_id like 'secret%', 'LEAK')",
@@ -116,6 +138,13 @@ suite('queries', () => {
     "select count() from (select throwIf(team_id = 2, 'LEAK') as t, event from events) where t = 0",
     "select count() from persons where not throwIf(properties like '%secret%', 'LEAK')",
     "select count() from events a join events b on a.event = b.event where not throwIf(b.distinct_id like 'secret%', 'LEAK')",
+    "select count() from events e any left join person p on e.team_id = p.team_id where not throwIf(p.properties like '%secret%', 'LEAK')",
+    "select count() from events where if(team_id = 1, 1, throwIf(1, 'LEAK')) or throwIf(team_id = 2, 'LEAK')",
+    "select sumIf(1, throwIf(distinct_id like 'secret%', 'LEAK')) from events",
+    "select count() from events having max(throwIf(distinct_id like 'secret%', 'LEAK')) = 0",
+    "select throwIf(distinct_id like 'secret%', 'LEAK') as x from events order by x limit 3",
+    "select arrayJoin(if(distinct_id like 'secret%', [throwIf(1, 'LEAK')], [0])) from events limit 3",
+    "select count() from events where date_trunc('day', timestamp) > '2020-01-01' and match(distinct_id, 'secret') = 1 and throwIf(1, 'LEAK') = 0",
     "select count() from events group by throwIf(distinct_id like 'secret%', 'LEAK')",
     "select count() from events where distinct_id in (select distinct_id from events where not throwIf(distinct_id like 'secret%', 'LEAK'))",
   ]

@@ -151,7 +151,7 @@ function checkAgainst(
 }
 
 function validate(schema: object, value: unknown, what: string): void {
-  const checked = z.fromJSONSchema(schema).safeParse(value)
+  const checked = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]).safeParse(value)
   assert.ok(checked.success, `${what}: ${checked.error === undefined ? '' : z.prettifyError(checked.error)}`)
 }
 

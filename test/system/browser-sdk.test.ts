@@ -52,7 +52,12 @@ suite('posthog-js in Chromium', { skip: noBrowser }, () => {
         const { posthog } = globalThis as unknown as {
           posthog: { init: (token: string, options: object) => void }
         }
-        posthog.init(token as string, { api_host: url, capture_pageview: true, opt_out_useragent_filter: true, ...(more as object) })
+        posthog.init(token as string, {
+          api_host: url,
+          capture_pageview: true,
+          opt_out_useragent_filter: true,
+          ...(more as object),
+        })
       },
       [rowmill.token, rowmill.url, options] as const,
     )
@@ -65,7 +70,9 @@ suite('posthog-js in Chromium', { skip: noBrowser }, () => {
   const call = (tab: Page, method: string, ...parameters: unknown[]): Promise<unknown> =>
     tab.evaluate(
       ([name, list]) => {
-        const { posthog } = globalThis as unknown as { posthog: Record<string, (...given: unknown[]) => unknown> }
+        const { posthog } = globalThis as unknown as {
+          posthog: Record<string, (...given: unknown[]) => unknown>
+        }
         return posthog[name as string]?.(...(list as unknown[])) as undefined
       },
       [method, parameters] as const,

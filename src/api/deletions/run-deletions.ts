@@ -1,4 +1,6 @@
 /** Does the open deletions, one after another, in the steps that `deletions.ts` describes. */
+
+import { isRetryable } from '../../errors/rowmill-error.ts'
 import { capturedTopics } from '../../event/topics.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Database } from '../../ports/database.ts'
@@ -48,8 +50,9 @@ export async function doOpenDeletions(
     } catch (error) {
       ports.logger.warn({ error, deletion: deletion.id }, 'a deletion failed and will be tried again')
       await ports.database.execute(
-        'update rowmill_deletion set attempts = attempts + 1, error = $2 where id = $1',
-        [deletion.id, error instanceof Error ? error.message : String(error)],
+        'update rowmill_deletion set attempts = attempts + $3, error = $2 where id = $1',
+        // An engine that is away is waited for, however long.
+        [deletion.id, error instanceof Error ? error.message : String(error), isRetryable(error) ? 0 : 1],
       )
     }
   }

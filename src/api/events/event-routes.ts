@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Warehouse } from '../../ports/warehouse.ts'
-import { page, pageOf, pageQuery, placeIn } from '../page.ts'
+import { type Place, page, pageOf, pageQuery, placeIn } from '../page.ts'
 import { invalidInput, notFound } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
 import { plainText } from '../text.ts'
@@ -63,29 +63,7 @@ export function createEventRoutes(
       query: listQuery,
       answers: { 200: pageOf(eventSchema) },
       async run({ project, query, url, signal }) {
-        const place = placeIn(query.cursor, [z.string().regex(rowTime), z.guid()])
-        const { where, parameters } = conditions(query)
-        const isRising = (query.order === 'asc') !== (place?.isBackward === true)
-        const direction = isRising ? 'asc' : 'desc'
-        const beyond =
-          place === undefined
-            ? ''
-            : ` and (timestamp, toString(uuid)) ${isRising ? '>' : '<'} (parseDateTime64BestEffort({placeTime:String}, 6, 'UTC'), {placeUuid:String})`
-        const [placeTime = '', placeUuid = ''] = place?.after ?? []
-        const rows = await warehouse.query<EventRow>(
-          `select ${columns} from events final where team_id = {team:Int64}${where}${beyond}
-           order by timestamp ${direction}, toString(uuid) ${direction} limit {take:UInt32} offset {skip:UInt32}`,
-          {
-            parameters: {
-              ...parameters,
-              ...(place === undefined ? {} : { placeTime, placeUuid }),
-              team: project.id,
-              take: query.limit + 1,
-              skip: place === undefined ? query.offset : 0,
-            },
-            signal,
-          },
-        )
+        const { rows, place } = await readEvents(warehouse, query, { teamId: project.id, signal })
         const keyOf = (event: z.output<typeof eventSchema>) => [event.timestamp, event.id]
         return { status: 200, body: page(rows.map(eventBody), { query, url, place, keyOf }) }
       },
@@ -114,7 +92,43 @@ export function createEventRoutes(
   ]
 }
 
+/** One row more than the page holds, from the query's place on, in the order they were read. */
+async function readEvents(
+  warehouse: Warehouse,
+  query: ListQuery,
+  { teamId, signal }: { teamId: number; signal: AbortSignal },
+): Promise<{ rows: EventRow[]; place: Place | undefined }> {
+  const place = placeIn(query.cursor, [z.string().regex(rowTime), z.guid()])
+  const { where, parameters } = conditions(query)
+  const isRising = (query.order === 'asc') !== (place?.isBackward === true)
+  const direction = isRising ? 'asc' : 'desc'
+  const beyond =
+    place === undefined
+      ? ''
+      : ` and (timestamp, toString(uuid)) ${isRising ? '>' : '<'} (parseDateTime64BestEffort({placeTime:String}, 6, 'UTC'), {placeUuid:String})`
+  const [placeTime = '', placeUuid = ''] = place?.after ?? []
+  const rows = await warehouse.query<EventRow>(
+    `select ${columns} from events final where team_id = {team:Int64}${where}${beyond}
+     order by timestamp ${direction}, toString(uuid) ${direction} limit {take:UInt32} offset {skip:UInt32}`,
+    {
+      parameters: {
+        ...parameters,
+        ...(place === undefined ? {} : { placeTime, placeUuid }),
+        team: teamId,
+        take: query.limit + 1,
+        skip: place === undefined ? query.offset : 0,
+      },
+      signal,
+    },
+  )
+  return { rows, place }
+}
+
 type ListQuery = {
+  limit: number
+  offset: number
+  order: 'asc' | 'desc'
+  cursor?: string | undefined
   event?: string | undefined
   distinct_id?: string | undefined
   person_id?: string | undefined

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Database } from '../../ports/database.ts'
 import type { Log } from '../../ports/log.ts'
 import { deletionBody, deletionSchema, requestDeletion } from '../deletions/deletions.ts'
-import { type PageFrame, page, pageOf, pageQuery, placeIn } from '../page.ts'
+import { type PageFrame, type Place, page, pageOf, pageQuery, placeIn } from '../page.ts'
 import { invalidInput, notFound } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
 import { plainText } from '../text.ts'
@@ -53,36 +53,7 @@ export function createPersonRoutes(
       }),
       answers: { 200: pageOf(personSchema) },
       async run({ project, query, url }) {
-        const place = placeIn(query.cursor, [bigint, bigint])
-        const skip = place === undefined ? query.offset : 0
-        const values: unknown[] = [project.id, query.limit + 1, skip]
-        const valueAt = (value: unknown): string => `$${values.push(value)}`
-        const conditions = ['p.team_id = $1']
-        if (query.distinct_id !== undefined)
-          conditions.push(
-            `p.id in (select person_id from posthog_persondistinctid where team_id = $1 and distinct_id = ${valueAt(query.distinct_id)})`,
-          )
-        if (query.email !== undefined) conditions.push(`p.properties->>'email' = ${valueAt(query.email)}`)
-        if (query.search !== undefined) {
-          const text = valueAt(query.search)
-          conditions.push(`(strpos(lower(p.properties->>'email'), lower(${text})) > 0 or strpos(lower(p.properties->>'name'), lower(${text})) > 0
-            or p.id in (select person_id from posthog_persondistinctid where team_id = $1 and strpos(lower(distinct_id), lower(${text})) > 0))`)
-        }
-        const isBackward = place?.isBackward === true
-        if (place !== undefined) {
-          const [bornAt, number] = place.after.map((value) => `${valueAt(value)}::bigint`)
-          const moment = `(timestamptz 'epoch' + ${bornAt} * interval '1 microsecond')`
-          conditions.push(
-            isBackward
-              ? `p.created_at >= ${moment} and (p.created_at > ${moment} or p.id < ${number})`
-              : `p.created_at <= ${moment} and (p.created_at < ${moment} or p.id > ${number})`,
-          )
-        }
-        const order = isBackward ? 'p.created_at, p.id desc' : 'p.created_at desc, p.id'
-        const rows = await database.query<PersonRow>(
-          `${select} where ${conditions.join(' and ')} order by ${order} limit $2 offset $3`,
-          values,
-        )
+        const { rows, place } = await readPersons(database, project.id, query)
         return { status: 200, body: pageOfPersons(rows, { query, url, place }) }
       },
     }),
@@ -116,6 +87,54 @@ export function createPersonRoutes(
       },
     }),
   ]
+}
+
+type ListQuery = {
+  limit: number
+  offset: number
+  cursor?: string | undefined
+  distinct_id?: string | undefined
+  email?: string | undefined
+  search?: string | undefined
+}
+
+/** One row more than the page holds, from the query's place on, in the order they were read. */
+async function readPersons(
+  database: Database,
+  teamId: number,
+  query: ListQuery,
+): Promise<{ rows: PersonRow[]; place: Place | undefined }> {
+  const place = placeIn(query.cursor, [bigint, bigint])
+  const skip = place === undefined ? query.offset : 0
+  const values: unknown[] = [teamId, query.limit + 1, skip]
+  const valueAt = (value: unknown): string => `$${values.push(value)}`
+  const conditions = ['p.team_id = $1']
+  if (query.distinct_id !== undefined)
+    conditions.push(
+      `p.id in (select person_id from posthog_persondistinctid where team_id = $1 and distinct_id = ${valueAt(query.distinct_id)})`,
+    )
+  if (query.email !== undefined) conditions.push(`p.properties->>'email' = ${valueAt(query.email)}`)
+  if (query.search !== undefined) {
+    const text = valueAt(query.search)
+    conditions.push(`(strpos(lower(p.properties->>'email'), lower(${text})) > 0 or strpos(lower(p.properties->>'name'), lower(${text})) > 0
+      or p.id in (select person_id from posthog_persondistinctid where team_id = $1 and strpos(lower(distinct_id), lower(${text})) > 0))`)
+  }
+  const isBackward = place?.isBackward === true
+  if (place !== undefined) {
+    const [bornAt, number] = place.after.map((value) => `${valueAt(value)}::bigint`)
+    const moment = `(timestamptz 'epoch' + ${bornAt} * interval '1 microsecond')`
+    conditions.push(
+      isBackward
+        ? `p.created_at >= ${moment} and (p.created_at > ${moment} or p.id < ${number})`
+        : `p.created_at <= ${moment} and (p.created_at < ${moment} or p.id > ${number})`,
+    )
+  }
+  const order = isBackward ? 'p.created_at, p.id desc' : 'p.created_at desc, p.id'
+  const rows = await database.query<PersonRow>(
+    `${select} where ${conditions.join(' and ')} order by ${order} limit $2 offset $3`,
+    values,
+  )
+  return { rows, place }
 }
 
 /** A bigint of PostgreSQL as text. */

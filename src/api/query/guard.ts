@@ -107,6 +107,9 @@ function tokenize(sql: string): Token[] {
   while (at < sql.length) {
     if (/^(\/\/|\$\w*\$)/.test(sql.slice(at, at + 200)))
       throw refusal(sql, at, 'Comments begin with -- and strings stand in single quotes.')
+    // Looked for once here: looking again from each opening would take the square of the length.
+    if (sql.startsWith('/*', at) && !sql.includes('*/', at + 2))
+      throw refusal(sql, at, 'A comment does not end.')
     const found = match(sql, at)
     if (found === undefined) throw refusal(sql, at, 'This cannot be read as SQL.')
     const [kind, text] = found

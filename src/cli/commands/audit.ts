@@ -1,7 +1,7 @@
 import { type AuditReport, audit } from '../../api/audit/audit.ts'
 import { joinEngines } from '../../platform/join.ts'
 import { type Command, type Terminal, UsageError } from '../command.ts'
-import { colour, json, table } from '../output.ts'
+import { clean, colour, json, table } from '../output.ts'
 
 export const auditCommand: Command = {
   name: 'audit',
@@ -59,7 +59,7 @@ export function describeAudit(terminal: Terminal, report: AuditReport): string {
       { title: 'waiting', value: (sum) => String(sum.end - sum.position), isNumber: true },
     ]),
     `\n${report.captured} records captured, ${report.rows} rows of events, ${dropped} written reasons\n`,
-    ...Object.entries(report.drops).map(([reason, count]) => `  ${reason}: ${count}\n`),
+    ...Object.entries(report.drops).map(([reason, count]) => `  ${clean(reason)}: ${count}\n`),
     ...report.waiting.map(
       ({ stage, topic, records }) => `${records} records of ${topic} wait for ${stage}.\n`,
     ),

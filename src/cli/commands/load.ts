@@ -33,6 +33,17 @@ export const loadCommand: Command = {
     },
   },
   async run({ config, options, terminal, isJson, signal }) {
+    const plan = {
+      events: count(options, 'events', 100_000, 1),
+      batch: count(options, 'batch', 50, 1),
+      connections: count(options, 'connections', 8, 1),
+      rate: count(options, 'rate', 0, 0),
+    }
+    const shape = {
+      users: count(options, 'users', 1000, 1),
+      propertiesBytes: count(options, 'bytes', 600, 0),
+    }
+    const waitMs = 1000 * count(options, 'wait', 120, 0)
     await using engines = await joinEngines(config().config)
     if (engines.url === undefined)
       throw new UsageError('Nothing is running in this data folder. Start "rowmill serve" first.')
@@ -40,22 +51,16 @@ export const loadCommand: Command = {
       typeof options.token === 'string'
         ? options.token
         : ((await listProjects(engines.database))[0]?.apiToken ?? '')
-    const events = count(options, 'events', 100_000)
+    const { events } = plan
     const run = engines.random.bytes(4).toString('hex')
-    const next = createEvents(
-      { run, users: count(options, 'users', 1000), propertiesBytes: count(options, 'bytes', 600) },
-      engines.random,
-    )
+    const next = createEvents({ run, ...shape }, engines.random)
     const bar = progress(terminal, 'sending')
     const startedAt = engines.clock.monotonic()
     const result = await sendLoad(
       {
         url: engines.url,
         token,
-        events,
-        batch: count(options, 'batch', 50),
-        connections: count(options, 'connections', 8),
-        rate: count(options, 'rate', 0),
+        ...plan,
       },
       { clock: engines.clock, next },
       {
@@ -68,7 +73,7 @@ export const loadCommand: Command = {
       },
     )
     bar.end()
-    const report = await auditSettled(engines, { waitMs: 1000 * count(options, 'wait', 120), signal })
+    const report = await auditSettled(engines, { waitMs, signal })
     const [found] = await engines.warehouse.query<{ rows: string }>(
       'select count() as rows from events where startsWith(distinct_id, {prefix:String})',
       { parameters: { prefix: `load-${run}-` } },
@@ -87,11 +92,16 @@ export const loadCommand: Command = {
   },
 }
 
-function count(options: CommandContext['options'], name: string, fallback: number): number {
+function count(
+  options: CommandContext['options'],
+  name: string,
+  ...[fallback, least]: [number, number]
+): number {
   const text = options[name]
   if (typeof text !== 'string') return fallback
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 0) throw new UsageError(`--${name} takes a whole number.`)
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < least)
+    throw new UsageError(`--${name} takes a whole number from ${least} on.`)
   return value
 }
 

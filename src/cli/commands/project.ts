@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import { Problem } from '../../api/problem.ts'
 import {
   addProject,
@@ -7,7 +8,7 @@ import {
   projectSettingsSchema,
 } from '../../api/projects/project-routes.ts'
 import { listProjects, type Project, updateProject } from '../../api/projects/projects.ts'
-import { joinEngines } from '../../platform/join.ts'
+import { type JoinedEngines, joinEngines } from '../../platform/join.ts'
 import { type Command, type CommandContext, UsageError } from '../command.ts'
 import { json, table } from '../output.ts'
 
@@ -77,13 +78,14 @@ export const projectCommand: Command = {
   },
   async run({ config, options, positionals, terminal, isJson }) {
     const [action = 'list', subject] = positionals
+    const wish = wishOf(action, subject, settingsFrom(options))
     await using engines = await joinEngines(config().config)
-    if (action === 'list') {
+    if (wish.kind === 'list') {
       const projects = await listProjects(engines.database)
       terminal.out(isJson ? json(projects.map(projectBody)) : projectTable(terminal, projects))
       return 0
     }
-    const project = await change(engines, action, { subject, settings: settingsFrom(options) })
+    const project = await change(engines, wish)
     if (project === undefined) {
       terminal.err(`There is no project ${subject}.\n`)
       return 3
@@ -93,38 +95,51 @@ export const projectCommand: Command = {
   },
 }
 
-type Engines = Awaited<ReturnType<typeof joinEngines>>
+type Wish =
+  | { kind: 'list' }
+  | { kind: 'create'; project: z.output<typeof newProjectSchema> }
+  | { kind: 'update'; id: number; settings: z.output<typeof projectSettingsSchema> }
 
-async function change(
-  engines: Engines,
-  action: string,
-  given: { subject: string | undefined; settings: Record<string, unknown> },
-): Promise<Project | undefined> {
+/** What was asked for, checked before any engine is started. */
+function wishOf(action: string, subject: string | undefined, settings: Record<string, unknown>): Wish {
+  if (action === 'list') return { kind: 'list' }
   if (action === 'create') {
-    if (given.subject === undefined)
+    if (subject === undefined)
       throw new UsageError('A new project needs a name: rowmill project create shop.')
-    const settings = check(newProjectSchema.safeParse({ ...given.settings, name: given.subject }))
-    try {
-      return await addProject(engines.database, engines.random, settings)
-    } catch (error) {
-      if (error instanceof Problem) throw new UsageError(error.message, { cause: error })
-      throw error
-    }
+    return { kind: 'create', project: check(newProjectSchema.safeParse({ ...settings, name: subject })) }
   }
   if (action !== 'update') throw new UsageError(`project does not know ${action}.`)
-  const id = Number(given.subject)
-  if (!Number.isInteger(id) || id < 1)
+  const id = Number(subject)
+  if (!Number.isInteger(id) || id < 1 || id > 2_147_483_647)
     throw new UsageError('Which project? "rowmill project list" shows their numbers.')
-  if (Object.keys(given.settings).length === 0) throw new UsageError('Nothing to change was given.')
-  return updateProject(engines.database, id, fromBody(check(projectSettingsSchema.safeParse(given.settings))))
+  if ('api_token' in settings) throw new UsageError('The token of a project cannot be changed.')
+  if (Object.keys(settings).length === 0) throw new UsageError('Nothing to change was given.')
+  return { kind: 'update', id, settings: check(projectSettingsSchema.safeParse(settings)) }
 }
+
+async function change(
+  engines: JoinedEngines,
+  wish: Exclude<Wish, { kind: 'list' }>,
+): Promise<Project | undefined> {
+  if (wish.kind === 'update') return updateProject(engines.database, wish.id, fromBody(wish.settings))
+  try {
+    return await addProject(engines.database, engines.random, wish.project)
+  } catch (error) {
+    if (error instanceof Problem) throw new UsageError(error.message, { cause: error })
+    throw error
+  }
+}
+
+/** Options that stay text whatever they hold. */
+const textOptions: ReadonlySet<string> = new Set(['name', 'token', 'timezone', 'cookieless'])
 
 function settingsFrom(options: CommandContext['options']): Record<string, unknown> {
   const settings: Record<string, unknown> = {}
   for (const [option, key] of Object.entries(settingOptions)) {
     const text = options[option]
     if (typeof text !== 'string') continue
-    if (option === 'drop-older-than') settings[key] = text === 'never' ? null : Number(text)
+    if (textOptions.has(option)) settings[key] = text
+    else if (option === 'drop-older-than') settings[key] = text === 'never' ? null : Number(text)
     else settings[key] = text === 'true' ? true : text === 'false' ? false : text
   }
   return settings

@@ -1,7 +1,7 @@
 import { type TailLine, tailLog } from '../../api/tail/tail.ts'
 import { joinEngines } from '../../platform/join.ts'
 import { type Command, type Terminal, UsageError } from '../command.ts'
-import { colour } from '../output.ts'
+import { clean, colour } from '../output.ts'
 
 export const tailCommand: Command = {
   name: 'tail',
@@ -30,7 +30,8 @@ export const tailCommand: Command = {
       onlyDrops: options.drops === true,
     }
     const sinceMinutes = typeof options.since === 'string' ? Number(options.since) : undefined
-    if (sinceMinutes !== undefined && !(sinceMinutes >= 0)) throw new UsageError('--since takes minutes.')
+    if (options.since === '' || (sinceMinutes !== undefined && !(sinceMinutes >= 0)))
+      throw new UsageError('--since takes minutes.')
     await using engines = await joinEngines(config().config)
     const { tailLinesPerSecondMax } = config().config.api
     for await (const line of tailLog(engines, filter, {
@@ -57,10 +58,10 @@ function describeLine(terminal: Terminal, line: TailLine): string {
       `… ${line.skipped} more were not shown: they come faster than ${line.linesPerSecondMax} a second\n`,
     )
   const time = line.time.slice(11, 23)
-  const head = `${colour(terminal, 'dim', time)} ${line.event.padEnd(24)} ${line.distinctId.padEnd(28)}`
+  const head = `${colour(terminal, 'dim', time)} ${clean(line.event).padEnd(24)} ${clean(line.distinctId).padEnd(28)}`
   const rest =
     line.kind === 'drop'
-      ? colour(terminal, 'yellow', `dropped: ${line.reason}`)
-      : colour(terminal, 'dim', line.summary)
+      ? colour(terminal, 'yellow', clean(`dropped: ${line.reason}`))
+      : colour(terminal, 'dim', clean(line.summary))
   return `${head} ${rest}\n`
 }

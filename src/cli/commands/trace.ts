@@ -1,7 +1,7 @@
 import { type TraceStory, trace } from '../../api/trace/trace.ts'
 import { joinEngines } from '../../platform/join.ts'
 import { type Command, type Terminal, UsageError } from '../command.ts'
-import { colour, json } from '../output.ts'
+import { clean, colour, json } from '../output.ts'
 
 export const traceCommand: Command = {
   name: 'trace',
@@ -34,10 +34,12 @@ export const traceCommand: Command = {
 const colours = { row: 'green', drop: 'yellow', 'dead-letter': 'red', waiting: 'dim' } as const
 
 function describeStory(terminal: Terminal, story: TraceStory): string {
-  const head = `${colour(terminal, 'bold', story.event)} ${story.uuid} of ${story.distinctId}: ${colour(terminal, colours[story.ended], story.ended)}\n`
+  const head = `${colour(terminal, 'bold', clean(story.event))} ${clean(story.uuid)} of ${clean(story.distinctId)}: ${colour(terminal, colours[story.ended], story.ended)}\n`
   const steps = story.steps.map((step) => {
-    const facts = Object.entries(step.facts).map(([key, value]) => `\n${' '.repeat(40)}${key}: ${value}`)
-    return `  ${step.time.padEnd(27)} ${step.stage.padEnd(10)} ${step.what}${colour(terminal, 'dim', facts.join(''))}\n`
+    const facts = Object.entries(step.facts).map(
+      ([key, value]) => `\n${' '.repeat(40)}${key}: ${clean(value)}`,
+    )
+    return `  ${clean(step.time).padEnd(27)} ${clean(step.stage).padEnd(10)} ${clean(step.what)}${colour(terminal, 'dim', facts.join(''))}\n`
   })
   return `${head}${steps.join('')}`
 }

@@ -23,55 +23,159 @@ import { isRoleName, roleNames } from '../roles.ts'
 
 const dayMs = 86_400_000
 
-const secret = () => z.string().min(1).transform((text) => new Secret(text))
+const secret = () =>
+  z
+    .string()
+    .min(1)
+    .transform((text) => new Secret(text))
 
 const logSettings = z
   .strictObject({
     ...embeddedLogConfig.shape,
-    capturedPartitions: z.number().int().min(1).max(256).default(4).meta({ description: 'Partitions of the topics that ingest reads. May be raised, never lowered.' }),
-    retentionMs: z.number().int().min(60_000).default(3 * dayMs).meta({ description: 'How long settled records stay on the log, in ms.' }),
-    deadLetterRetentionMs: z.number().int().min(60_000).default(30 * dayMs).meta({ description: 'How long dead letters stay on the log, in ms.' }),
+    capturedPartitions: z
+      .number()
+      .int()
+      .min(1)
+      .max(256)
+      .default(4)
+      .meta({ description: 'Partitions of the topics that ingest reads. May be raised, never lowered.' }),
+    retentionMs: z
+      .number()
+      .int()
+      .min(60_000)
+      .default(3 * dayMs)
+      .meta({ description: 'How long settled records stay on the log, in ms.' }),
+    deadLetterRetentionMs: z
+      .number()
+      .int()
+      .min(60_000)
+      .default(30 * dayMs)
+      .meta({ description: 'How long dead letters stay on the log, in ms.' }),
   })
   .prefault({})
 
 const databaseSettings = z
   .strictObject({
-    url: secret().optional().meta({ description: 'A PostgreSQL 15 or newer to use instead of the embedded one.', env: 'DATABASE_URL', secret: true }),
+    url: secret()
+      .optional()
+      .meta({
+        description: 'A PostgreSQL 15 or newer to use instead of the embedded one.',
+        env: 'DATABASE_URL',
+        secret: true,
+      }),
     ...databaseConfig.shape,
   })
   .prefault({})
 
 const warehouseSettings = z
   .strictObject({
-    url: z.string().optional().meta({ description: 'A ClickHouse to use instead of the embedded one: a host, or a URL such as https://ch.example:8443.', env: 'CLICKHOUSE_HOST' }),
-    user: z.string().default('default').meta({ description: 'User of that ClickHouse.', env: 'CLICKHOUSE_USER' }),
-    password: secret().optional().meta({ description: 'Password of that user.', env: 'CLICKHOUSE_PASSWORD', secret: true }),
-    database: z.string().regex(/^\w{1,64}$/, 'is 1 to 64 letters, digits or _').default('rowmill').meta({ description: 'Database that holds the tables; created if missing.', env: 'CLICKHOUSE_DATABASE' }),
-    isSecure: z.boolean().default(false).meta({ description: 'Speak TLS to a host that is given without a scheme.', env: 'CLICKHOUSE_SECURE' }),
+    url: z
+      .string()
+      .optional()
+      .meta({
+        description:
+          'A ClickHouse to use instead of the embedded one: a host, or a URL such as https://ch.example:8443.',
+        env: 'CLICKHOUSE_HOST',
+      }),
+    user: z
+      .string()
+      .default('default')
+      .meta({ description: 'User of that ClickHouse.', env: 'CLICKHOUSE_USER' }),
+    password: secret()
+      .optional()
+      .meta({ description: 'Password of that user.', env: 'CLICKHOUSE_PASSWORD', secret: true }),
+    database: z
+      .string()
+      .regex(/^\w{1,64}$/, 'is 1 to 64 letters, digits or _')
+      .default('rowmill')
+      .meta({
+        description: 'Database that holds the tables; created if missing.',
+        env: 'CLICKHOUSE_DATABASE',
+      }),
+    isSecure: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Speak TLS to a host that is given without a scheme.', env: 'CLICKHOUSE_SECURE' }),
     ...warehouseConfigSchema.shape,
   })
   .prefault({})
 
 export const configSchema = z
   .strictObject({
-    host: z.string().min(1).default('127.0.0.1').meta({ description: 'Address to listen on. 0.0.0.0 opens it to the network.', env: 'HOST' }),
-    port: z.number().int().min(0).max(65_535).default(8000).meta({ description: 'Port to listen on; 0 takes a free one.', env: 'PORT' }),
-    dataDir: z.string().min(1).default('./data').meta({ description: 'Folder in which the embedded engines keep everything.' }),
-    roles: z.array(z.string()).min(1).default(Object.keys(roleNames)).meta({ description: 'Roles that this process runs: capture, ingest, datasets, api.' }),
-    logLevel: z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info').meta({ description: 'How much is logged.', env: 'LOG_LEVEL' }),
-    shutdownMs: z.number().int().min(0).default(10_000).meta({ description: 'How long a stop may take before what is in hand is abandoned and read again at the next start.' }),
-    projectToken: z.string().regex(/^[\x21-\x7e]{1,64}$/, 'is 1 to 64 printable ASCII characters').optional().meta({ description: 'Token of project 1, used when it is created at the first start.', env: 'ROWMILL_PROJECT_TOKEN' }),
-    apiKey: secret().optional().meta({ description: 'A personal API key that shall be valid from the start.', env: 'ROWMILL_API_KEY', secret: true }),
-    kafkaHosts: z.string().optional().meta({ description: 'Kafka is not supported by this version; setting it is refused.', env: 'KAFKA_HOSTS' }),
-    redisUrl: secret().optional().meta({ description: 'Redis is not supported by this version; setting it is refused.', env: 'REDIS_URL', secret: true }),
+    host: z
+      .string()
+      .min(1)
+      .default('127.0.0.1')
+      .meta({ description: 'Address to listen on. 0.0.0.0 opens it to the network.', env: 'HOST' }),
+    port: z
+      .number()
+      .int()
+      .min(0)
+      .max(65_535)
+      .default(8000)
+      .meta({ description: 'Port to listen on; 0 takes a free one.', env: 'PORT' }),
+    dataDir: z
+      .string()
+      .min(1)
+      .default('./data')
+      .meta({ description: 'Folder in which the embedded engines keep everything.' }),
+    roles: z
+      .array(z.string())
+      .min(1)
+      .default(Object.keys(roleNames))
+      .meta({ description: 'Roles that this process runs: capture, ingest, datasets, api.' }),
+    logLevel: z
+      .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
+      .default('info')
+      .meta({ description: 'How much is logged.', env: 'LOG_LEVEL' }),
+    shutdownMs: z
+      .number()
+      .int()
+      .min(0)
+      .default(10_000)
+      .meta({
+        description:
+          'How long a stop may take before what is in hand is abandoned and read again at the next start.',
+      }),
+    projectToken: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,64}$/, 'is 1 to 64 printable ASCII characters')
+      .optional()
+      .meta({
+        description: 'Token of project 1, used when it is created at the first start.',
+        env: 'ROWMILL_PROJECT_TOKEN',
+      }),
+    apiKey: secret()
+      .optional()
+      .meta({
+        description: 'A personal API key that shall be valid from the start.',
+        env: 'ROWMILL_API_KEY',
+        secret: true,
+      }),
+    kafkaHosts: z
+      .string()
+      .optional()
+      .meta({
+        description: 'Kafka is not supported by this version; setting it is refused.',
+        env: 'KAFKA_HOSTS',
+      }),
+    redisUrl: secret()
+      .optional()
+      .meta({
+        description: 'Redis is not supported by this version; setting it is refused.',
+        env: 'REDIS_URL',
+        secret: true,
+      }),
     http: httpConfigSchema.prefault({}),
-    capture: captureConfigSchema.extend({
-      admission: admissionConfigSchema.prefault({}),
-      v1: v1ConfigSchema.prefault({}),
-      replay: replayConfigSchema.prefault({}),
-      ai: aiConfigSchema.prefault({}),
-      otel: otelConfigSchema.prefault({}),
-    }).prefault({}),
+    capture: captureConfigSchema
+      .extend({
+        admission: admissionConfigSchema.prefault({}),
+        v1: v1ConfigSchema.prefault({}),
+        replay: replayConfigSchema.prefault({}),
+        ai: aiConfigSchema.prefault({}),
+        otel: otelConfigSchema.prefault({}),
+      })
+      .prefault({}),
     stream: streamConfig.prefault({}),
     ingest: ingestConfig.extend({ dedup: dedupConfigSchema.prefault({}) }).prefault({}),
     datasets: datasetsConfig.prefault({}),
@@ -86,13 +190,24 @@ export const configSchema = z
   .superRefine((config, context) => {
     const refuse = (message: string): void => context.addIssue({ code: 'custom', message })
     const unknown = config.roles.filter((role) => !isRoleName(role))
-    if (unknown.length > 0) refuse(`There is no role ${unknown.join(', ')}; set roles to some of ${Object.keys(roleNames).join(', ')}.`)
-    if (config.kafkaHosts !== undefined) refuse('KAFKA_HOSTS is set, but this version of Rowmill has only its embedded log; unset it.')
-    if (config.redisUrl !== undefined) refuse('REDIS_URL is set, but this version of Rowmill keeps its cache in memory and PostgreSQL; unset it.')
+    if (unknown.length > 0)
+      refuse(
+        `There is no role ${unknown.join(', ')}; set roles to some of ${Object.keys(roleNames).join(', ')}.`,
+      )
+    if (config.kafkaHosts !== undefined)
+      refuse('KAFKA_HOSTS is set, but this version of Rowmill has only its embedded log; unset it.')
+    if (config.redisUrl !== undefined)
+      refuse(
+        'REDIS_URL is set, but this version of Rowmill keeps its cache in memory and PostgreSQL; unset it.',
+      )
     if (config.log.bytesMax < 4 * config.log.segmentBytes)
-      refuse(`log.bytesMax (${config.log.bytesMax}) holds fewer than four segments of log.segmentBytes (${config.log.segmentBytes}); raise the first or lower the second.`)
+      refuse(
+        `log.bytesMax (${config.log.bytesMax}) holds fewer than four segments of log.segmentBytes (${config.log.segmentBytes}); raise the first or lower the second.`,
+      )
     if (config.capture.messageBytesMax > config.log.recordBytesMax)
-      refuse(`capture.messageBytesMax (${config.capture.messageBytesMax}) is more than the log accepts; set log.recordBytesMax above it.`)
+      refuse(
+        `capture.messageBytesMax (${config.capture.messageBytesMax}) is more than the log accepts; set log.recordBytesMax above it.`,
+      )
   })
 
 export type Config = z.output<typeof configSchema>

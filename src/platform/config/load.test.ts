@@ -13,10 +13,16 @@ const schema = z.strictObject({
   port: z.number().int().max(65_535).default(8000).meta({ description: 'The port.', env: 'PORT' }),
   isLoud: z.boolean().default(false).meta({ description: 'Be loud.' }),
   names: z.array(z.string()).default([]).meta({ description: 'Names.' }),
-  database: z.strictObject({
-    url: z.string().transform((text) => new Secret(text)).optional().meta({ description: 'Where.', env: 'DATABASE_URL', secret: true }),
-    connectionsMax: z.number().int().min(1).default(8).meta({ description: 'Connections.' }),
-  }).prefault({}),
+  database: z
+    .strictObject({
+      url: z
+        .string()
+        .transform((text) => new Secret(text))
+        .optional()
+        .meta({ description: 'Where.', env: 'DATABASE_URL', secret: true }),
+      connectionsMax: z.number().int().min(1).default(8).meta({ description: 'Connections.' }),
+    })
+    .prefault({}),
 })
 
 function refusal(sources: Parameters<typeof loadConfig>[1]): string {
@@ -51,7 +57,11 @@ suite('config', () => {
     await using dir = await tempDir()
     const file = join(dir.path, 'rowmill.yaml')
     writeFileSync(file, 'port: 1\nisLoud: true\ndatabase:\n  connectionsMax: 2\n')
-    const { config, settings } = loadConfig(schema, { file, environment: { PORT: '2', ROWMILL_DATABASE_CONNECTIONS_MAX: '3' }, flags: { port: '4' } })
+    const { config, settings } = loadConfig(schema, {
+      file,
+      environment: { PORT: '2', ROWMILL_DATABASE_CONNECTIONS_MAX: '3' },
+      flags: { port: '4' },
+    })
     assert.deepEqual([config.port, config.isLoud, config.database.connectionsMax], [4, true, 3])
     assert.deepEqual(
       settings.map(({ path, origin }) => [path.join('.'), origin]),
@@ -75,15 +85,28 @@ suite('config', () => {
   })
 
   test('a list is separated by commas', () => {
-    assert.deepEqual(loadConfig(schema, { environment: { ROWMILL_NAMES: 'a, b,,c' } }).config.names, ['a', 'b', 'c'])
+    assert.deepEqual(loadConfig(schema, { environment: { ROWMILL_NAMES: 'a, b,,c' } }).config.names, [
+      'a',
+      'b',
+      'c',
+    ])
   })
 
   test('what is wrong is named with its setting, its origin and its value', () => {
-    assert.match(refusal({ environment: { PORT: 'eighty' } }), /^port \(environment PORT\) must be a number, but it is "eighty"\.$/)
+    assert.match(
+      refusal({ environment: { PORT: 'eighty' } }),
+      /^port \(environment PORT\) must be a number, but it is "eighty"\.$/,
+    )
     assert.match(refusal({ environment: { PORT: '99999' } }), /^port \(environment PORT\): .*65535/)
     assert.match(refusal({ environment: {}, flags: { prot: '1' } }), /There is no setting prot/)
-    assert.match(refusal({ environment: { ROWMILL_IS_LOUD: 'maybe' } }), /isLoud .* true or false, but it is "maybe"/)
-    assert.match(refusal({ environment: {}, file: '/nowhere/rowmill.yaml' }), /\/nowhere\/rowmill\.yaml could not be read/)
+    assert.match(
+      refusal({ environment: { ROWMILL_IS_LOUD: 'maybe' } }),
+      /isLoud .* true or false, but it is "maybe"/,
+    )
+    assert.match(
+      refusal({ environment: {}, file: '/nowhere/rowmill.yaml' }),
+      /\/nowhere\/rowmill\.yaml could not be read/,
+    )
   })
 
   test('a setting in the file that does not exist is refused by its full name', async () => {

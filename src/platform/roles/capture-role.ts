@@ -8,11 +8,16 @@ import type { Route } from '../../http/route.ts'
 import type { StopSignals, World } from '../world.ts'
 
 /** Every route that SDKs send to. Disposed after the server has drained. */
-export async function openCaptureRole(world: World, signals: StopSignals): Promise<AsyncDisposable & { routes: Route[] }> {
+export async function openCaptureRole(
+  world: World,
+  signals: StopSignals,
+): Promise<AsyncDisposable & { routes: Route[] }> {
   const { clock, random, metrics, log, cache, blobs } = world
   const { admission: admissionConfig, v1, replay, ai, otel, ...capture } = world.config.capture
   const logger = world.logger.child({ role: 'capture' })
-  const admission = await openAdmission({ cache, clock, random, metrics, logger }, admissionConfig, { signal: signals.abort })
+  const admission = await openAdmission({ cache, clock, random, metrics, logger }, admissionConfig, {
+    signal: signals.abort,
+  })
   const ports = { log, admission, clock, random, metrics, logger }
   const shared = { ...capture, aiLanePredicate: admissionConfig.aiLanePredicate }
   return {

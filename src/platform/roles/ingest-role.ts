@@ -12,9 +12,14 @@ export async function runIngestRole(world: World, signals: StopSignals): Promise
   const { database } = world.engines
   const logger = world.logger.child({ role: 'ingest' })
   const geoip = await openGeoip(config.geoip)
-  const dedup = await openDedup({ log, clock, metrics, logger, random }, dedupConfig, { signal: signals.stop })
+  const dedup = await openDedup({ log, clock, metrics, logger, random }, dedupConfig, {
+    signal: signals.stop,
+  })
   const entities = createEntities({ database, clock, metrics, logger }, config.persons)
-  const stages = createIngestStages({ log, database, cache, clock, random, metrics, logger, entities, dedup, geoip }, config)
+  const stages = createIngestStages(
+    { log, database, cache, clock, random, metrics, logger, entities, dedup, geoip },
+    config,
+  )
   await Promise.all([
     runStages({ ...world, logger }, stages, { stream: world.config.stream, signals }),
     runDedupTrim({ log, clock, dedup }, dedupConfig, { signal: signals.stop }),

@@ -27,7 +27,9 @@ export async function runStages(
       }
     }),
   )
-  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
+  const failures = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as unknown] : [],
+  )
   if (failures.length > 1) throw new AggregateError(failures, 'Several stages failed.')
   if (failures.length === 1) throw failures[0]
 }
