@@ -43,7 +43,7 @@ create table rowmill_deletion (
   -- requested: waits for ingest to finish what was captured before; collected: the person is gone from PostgreSQL,
   -- waits for the rows on their way; finished
   stage text not null default 'requested' check (stage in ('requested', 'collected', 'finished')),
-  -- the log's ends that have to be settled before the next step: [[topic, partition, offset], …]
+  -- what has to be settled before the next step: {"for": "captured|diverted|written|ready", "ends": [[topic, partition, offset], …]}
   waits_for jsonb not null,
   distinct_ids text[] not null default '{}',
   requested_at timestamptz not null default now(),

@@ -140,8 +140,8 @@ async function loadAndCompute<T>(
     const loaded = before === undefined ? current : rewind(current, before)
     const loadedMs = clock.monotonic()
     const computed = computeBatch(loaded, config, work.compute)
-    observe(context, 'load', startedMs, loadedMs)
-    observe(context, 'compute', loadedMs, clock.monotonic())
+    observe(context, 'load', loadedMs - startedMs)
+    observe(context, 'compute', clock.monotonic() - loadedMs)
     const { missing } = computed
     if (missing.distinctIds.length + missing.groupTypes.length + missing.groups.length === 0)
       return { ...computed, loaded, before }
@@ -190,7 +190,7 @@ async function finish<T>(
     await writeBefore(session, options.range, beforeText(computed.loaded, changes, written.moved))
     return written
   })
-  observe(ports, 'write', startedMs, ports.clock.monotonic())
+  observe(ports, 'write', ports.clock.monotonic() - startedMs)
   count(ports, 'written')
   ports.metrics.count('ingest_persons_total', changes.persons.created.length, { change: 'created' })
   ports.metrics.count('ingest_persons_total', changes.persons.updated.length, { change: 'updated' })
@@ -204,11 +204,6 @@ function count(ports: EntitiesPorts, end: BatchEnd): void {
   ports.metrics.count('ingest_entities_batches_total', 1, { end })
 }
 
-function observe(
-  ports: EntitiesPorts,
-  phase: 'load' | 'compute' | 'write',
-  fromMs: number,
-  untilMs: number,
-): void {
-  ports.metrics.observe('ingest_entities_seconds', (untilMs - fromMs) / 1000, { phase })
+function observe(ports: EntitiesPorts, phase: 'load' | 'compute' | 'write', ms: number): void {
+  ports.metrics.observe('ingest_entities_seconds', ms / 1000, { phase })
 }

@@ -4,8 +4,8 @@ import type { Route } from '../http/route.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { World } from './world.ts'
 
-/** Less than the time after which supervisors give up on an answer. */
-const probeWithinMs = 900
+/** Longer than a busy engine takes, shorter than those who ask have patience for. */
+const probeWithinMs = 3000
 
 const get = { methods: ['GET', 'HEAD'], isStatus: true, bodyBytesMax: 0 } as const
 
@@ -46,7 +46,7 @@ async function probe({ clock, log, engines }: World): Promise<Record<string, str
   const checks = {
     log: () => log.describe(),
     database: () => engines.database.query('select 1'),
-    warehouse: () => engines.warehouse.query('select 1'),
+    warehouse: (signal: AbortSignal) => engines.warehouse.query('select 1', { signal }),
   }
   const states = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => {
@@ -61,13 +61,13 @@ async function probe({ clock, log, engines }: World): Promise<Record<string, str
 }
 
 /** A question that is not answered in time is left to itself: an engine that hangs must not hang the answer. */
-async function answerWithin(clock: Clock, check: () => Promise<unknown>): Promise<string> {
+async function answerWithin(clock: Clock, check: (signal: AbortSignal) => Promise<unknown>): Promise<string> {
   const over = new AbortController()
   const late = clock
     .sleep(probeWithinMs, { signal: over.signal })
     .then(() => `did not answer within ${probeWithinMs} ms`)
   try {
-    return await Promise.race([check().then(() => 'ok'), late])
+    return await Promise.race([check(over.signal).then(() => 'ok'), late])
   } finally {
     over.abort()
   }

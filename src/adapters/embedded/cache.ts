@@ -102,7 +102,7 @@ class EmbeddedCache implements Cache {
         'CACHE_WRONG_KIND',
         'A cache key does not hold an integer within the safe range.',
       )
-    await this.#edit(key, options, { kind: 'text', text: '0' }, (entry) => {
+    await this.#edit(key, { ...options, empty: { kind: 'text', text: '0' } }, (entry) => {
       entry.value = { kind: 'text', text: String(sum) }
     })
     return sum
@@ -122,7 +122,7 @@ class EmbeddedCache implements Cache {
     const present = this.#read(key, 'set')?.members
     const fresh = [...new Set(members)].filter((member) => present?.has(member) !== true)
     if (members.length === 0) return 0
-    await this.#edit(key, options, { kind: 'set', members: new Set() }, (entry) => {
+    await this.#edit(key, { ...options, empty: { kind: 'set', members: new Set() } }, (entry) => {
       this.#entries.grow(key, entry, fresh.length)
       assert(entry.value.kind === 'set')
       for (const member of fresh) entry.value.members.add(member)
@@ -149,7 +149,7 @@ class EmbeddedCache implements Cache {
     for (const score of scores.values()) assert(Number.isFinite(score), 'A score is a finite number.')
     const fresh = [...scores.keys()].filter((member) => present?.has(member) !== true).length
     if (members.length === 0) return 0
-    await this.#edit(key, options, { kind: 'sorted', scores: new Map() }, (entry) => {
+    await this.#edit(key, { ...options, empty: { kind: 'sorted', scores: new Map() } }, (entry) => {
       this.#entries.grow(key, entry, fresh)
       assert(entry.value.kind === 'sorted')
       for (const [member, score] of scores) entry.value.scores.set(member, score)
@@ -236,14 +236,13 @@ class EmbeddedCache implements Cache {
   /** Changes the entry of a key, which begins as `empty` where there is none. */
   async #edit(
     key: string,
-    options: CacheWrite,
-    empty: CacheValue,
+    options: CacheWrite & { empty: CacheValue },
     apply: (entry: Entry) => void,
   ): Promise<void> {
     const present = this.#find(key)
     const isKept = options.keep === true || present?.isKept === true
     await this.#change(key, isKept, () => {
-      const entry = present ?? { value: empty, expiresAtMs: undefined, isKept }
+      const entry = present ?? { value: options.empty, expiresAtMs: undefined, isKept }
       if (present === undefined) this.#entries.put(key, entry)
       apply(entry)
       if (options.ttlMs !== undefined) entry.expiresAtMs = this.#expiry(options)

@@ -61,7 +61,7 @@ function readResource(reader: Reader, end: number): OtlpResource {
   let attributes: OtlpAttributes = new Map()
   const scopes: OtlpScope[] = []
   eachField(reader, end, (field, inner) => {
-    if (field === 1) attributes = message(inner, (at, stop) => readAttributes(at, stop, 1))
+    if (field === 1) attributes = message(inner, (at, stop) => readAttributes(at, stop, { pairField: 1 }))
     else if (field === 2) scopes.push(message(inner, readScope))
     else return false
     return true
@@ -144,7 +144,11 @@ function readStatus(reader: Reader, end: number): Pick<OtlpSpan, 'isError' | 'st
 }
 
 /** The key-value pairs of a message that has them in `pairField`. */
-function readAttributes(reader: Reader, end: number, pairField: number, depth = 0): OtlpAttributes {
+function readAttributes(
+  reader: Reader,
+  end: number,
+  { pairField, depth = 0 }: { pairField: number; depth?: number },
+): OtlpAttributes {
   const attributes: OtlpAttributes = new Map()
   eachField(reader, end, (field, inner) => {
     if (field !== pairField) return false
@@ -181,7 +185,9 @@ function readValue(reader: Reader, end: number, depth: number): unknown {
     else if (field === 5 && wireType === lengthDelimited)
       value = message(inner, (at, stop) => readArray(at, stop, depth + 1))
     else if (field === 6 && wireType === lengthDelimited)
-      value = message(inner, (at, stop) => Object.fromEntries(readAttributes(at, stop, 1, depth + 1)))
+      value = message(inner, (at, stop) =>
+        Object.fromEntries(readAttributes(at, stop, { pairField: 1, depth: depth + 1 })),
+      )
     else if (field === 7) value = hex(inner.bytes())
     else return false
     return true

@@ -73,12 +73,12 @@ export function sealFrame(
     at += entryBytes
   }
   frame.write(head.meta, at, 'utf8')
-  frame.writeUInt32LE(headChecksum(frame, 0, headLength, salt), 12)
+  frame.writeUInt32LE(headChecksum(frame.subarray(0, frameStartBytes + headLength), salt), 12)
 }
 
-function headChecksum(bytes: Buffer, at: number, headLength: number, salt: number): number {
-  const lengths = crc32(bytes.subarray(at, at + 12), salt)
-  return crc32(bytes.subarray(at + frameStartBytes, at + frameStartBytes + headLength), lengths)
+/** Of the frame's start and head, without the place where the checksum itself stands. */
+function headChecksum(bytes: Buffer, salt: number): number {
+  return crc32(bytes.subarray(frameStartBytes), crc32(bytes.subarray(0, 12), salt))
 }
 
 /** The head of the frame at `at`, or undefined if what stands there is not a whole and valid head. */
@@ -88,7 +88,10 @@ export function readHead(bytes: Buffer, at: number, salt: number): FrameHead | u
   const headLength = bytes.readUInt32LE(at + 8)
   if (headLength < headStartBytes || frameLength < frameStartBytes + headLength) return undefined
   if (at + frameStartBytes + headLength > bytes.length) return undefined
-  if (headChecksum(bytes, at, headLength, salt) !== bytes.readUInt32LE(at + 12)) return undefined
+  if (
+    headChecksum(bytes.subarray(at, at + frameStartBytes + headLength), salt) !== bytes.readUInt32LE(at + 12)
+  )
+    return undefined
   const start = at + frameStartBytes
   const chunks = bytes.readUInt32LE(start + 4)
   const metaBytes = bytes.readUInt32LE(start + 16)
