@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { referencePages } from '../scripts/reference-pages.ts'
 import { commands } from '../src/cli/commands.ts'
+import { configSchema } from '../src/platform/config/config.ts'
+import { settingsOf } from '../src/platform/config/settings.ts'
 import { readPages, withoutCode } from './support/pages.ts'
 
 const root = new URL('../', import.meta.url)
@@ -114,6 +116,19 @@ test('every command that a page names exists', () => {
   const missing = pages.flatMap(({ path, text }) =>
     [...text.matchAll(/\b(?:npx|`)\s?rowmill ([a-z]+)/g)]
       .map(([, name = '']) => name)
+      .filter((name) => !known.has(name))
+      .map((name) => `${path}: ${name}`),
+  )
+  assert.deepEqual(missing, [])
+})
+
+test('every setting that a page names exists', () => {
+  const known = new Set(settingsOf(configSchema).map(({ path }) => path.join('.')))
+  const folders = new Set([...known].map((path) => path.split('.')[0]))
+  const missing = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/`([a-z]\w*(?:\.[a-z]\w*)+)`/g)]
+      .map(([, name = '']) => name)
+      .filter((name) => folders.has(name.split('.')[0]) && !/\.(ts|js|md|json|sql)$/.test(name))
       .filter((name) => !known.has(name))
       .map((name) => `${path}: ${name}`),
   )

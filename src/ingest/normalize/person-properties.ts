@@ -1,56 +1,12 @@
 import { isRecord } from '../entities/jsonb.ts'
 import type { Properties } from '../incoming-event.ts'
+import { campaignKeys, deviceKeys } from '../persons/property-keys.ts'
 
 /**
  * What an event tells of its person without saying so: the page, the device, the campaign. Each goes into
  * `$set`, unless the sender set it himself, and as `$initial_…` into `$set_once`. The list is PostHog's.
  */
-export const personPropertiesFromEvents = [
-  '$app_build',
-  '$app_name',
-  '$app_namespace',
-  '$app_version',
-  '$browser',
-  '$browser_version',
-  '$device_type',
-  '$current_url',
-  '$pathname',
-  '$os',
-  '$os_name',
-  '$os_version',
-  '$referring_domain',
-  '$referrer',
-  '$screen_height',
-  '$screen_width',
-  '$viewport_height',
-  '$viewport_width',
-  '$raw_user_agent',
-  'utm_source',
-  'utm_medium',
-  'utm_campaign',
-  'utm_content',
-  'utm_name',
-  'utm_term',
-  'gclid',
-  'gad_source',
-  'gclsrc',
-  'dclid',
-  'gbraid',
-  'wbraid',
-  'fbclid',
-  'msclkid',
-  'twclid',
-  'li_fat_id',
-  'mc_cid',
-  'igshid',
-  'ttclid',
-  'rdt_cid',
-  'irclid',
-  '_kx',
-  'epik',
-  'qclid',
-  'sccid',
-] as const
+export const personPropertiesFromEvents: readonly string[] = [...deviceKeys, ...campaignKeys]
 
 const lifted = personPropertiesFromEvents.map((key) => ({
   key,

@@ -5,7 +5,8 @@
  * person be written again; the event still carries the values. `isProtectedKey`: kept when a person has
  * grown too large and is cut down.
  */
-const fromEvents = [
+/** The page and the device that an event came from. */
+export const deviceKeys: readonly string[] = [
   '$app_build',
   '$app_name',
   '$app_namespace',
@@ -26,7 +27,8 @@ const fromEvents = [
   '$viewport_width',
   '$raw_user_agent',
 ]
-const campaign =
+/** The advertisement that led here. */
+export const campaignKeys: readonly string[] =
   'utm_source utm_medium utm_campaign utm_content utm_name utm_term gclid gad_source gclsrc dclid gbraid wbraid fbclid msclkid twclid li_fat_id mc_cid igshid ttclid rdt_cid irclid _kx epik qclid sccid'.split(
     ' ',
   )
@@ -41,15 +43,15 @@ const protectedKeys: ReadonlySet<string> = new Set([
   'email',
   'name',
   '$creator_event_uuid',
-  ...fromEvents,
-  ...campaign,
+  ...deviceKeys,
+  ...campaignKeys,
   ...initial,
   ...session,
   ...identity,
 ])
 
 const noisyKeys: ReadonlySet<string> = new Set([
-  ...fromEvents.filter((key) => !key.startsWith('$app_')),
+  ...deviceKeys.filter((key) => !key.startsWith('$app_')),
   '$geoip_postal_code',
   '$geoip_time_zone',
   '$geoip_latitude',
