@@ -38,7 +38,8 @@ export async function runTestFile(
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
-      env: { ...process.env, ...options.environment, NO_COLOR: '1' },
+      // Without the last, a run inside a test would report to that test's own runner.
+      env: { ...process.env, ...options.environment, NO_COLOR: '1', NODE_TEST_CONTEXT: undefined },
     },
   )
   let printed = ''

@@ -33,7 +33,7 @@ function reachedByTest(path: string): Set<string> {
 }
 
 function isTestCode(path: string): boolean {
-  return path.startsWith('test/') || path.startsWith('bench/') || /\.(test|contract)\.ts$/.test(path)
+  return /^(test|bench|scripts)\//.test(path) || /\.(test|contract)\.ts$/.test(path)
 }
 
 function startsSomething({ imports }: SourceFile): boolean {

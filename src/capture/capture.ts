@@ -21,11 +21,12 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Admission, AdmissionPipeline } from './admission/types.ts'
 import type { AiLanePredicate } from './ai/ai-lane.ts'
 import { preflightResponse, refusalResponse, successResponse } from './answer.ts'
-import { buildEvents } from './build-event.ts'
+import { buildEvents, type EventContext } from './build-event.ts'
 import type { CapturedEvent } from './captured-event.ts'
 import { clientIp } from './client-ip.ts'
 import type { CaptureConfig } from './config.ts'
 import { decodePayload } from './decode.ts'
+import { readQuickly } from './quick/quick.ts'
 import { readRequest } from './request.ts'
 import { createSink } from './sink.ts'
 import { formatSentAt } from './timestamp.ts'
@@ -78,9 +79,13 @@ export function createCapture(ports: CapturePorts, config: CaptureSettings): Cap
 function createEventsRoutes(ports: CapturePorts, config: CaptureSettings): (route: EventsRoute) => Route {
   const sink = createSink(ports, config)
   const uuids = createUuidSource((length) => ports.random.bytes(length))
+  const uuidV7 = (ms: number) => uuids.v7(ms)
   const accept = async (request: RawRequest, route: EventsRoute): Promise<RawResponse> => {
-    const events: CapturedEvent[] = []
-    const query = await readEvents(events, request, { ports, config, route, uuidV7: (ms) => uuids.v7(ms) })
+    const given = { ports, config, route, uuidV7 }
+    ports.metrics.observe('capture_raw_payload_size', request.body.length)
+    const usual = readUsual(request, given)
+    const events = usual ?? []
+    const query = usual === undefined ? await readEvents(events, request, given) : undefined
     route.check?.(events)
     const admitted = ports.admission.admit(events, route.pipeline ?? 'analytics')
     await sink.publish(admitted.accepted, admitted.dropped)
@@ -105,42 +110,70 @@ function createEventsRoutes(ports: CapturePorts, config: CaptureSettings): (rout
   })
 }
 
-/** Decodes, checks and builds the events of a request; gives the request's query. */
+type ReadingOf = {
+  ports: CapturePorts
+  config: CaptureSettings
+  route: EventsRoute
+  uuidV7: (ms: number) => string
+}
+type Sent = { token: string; sentAtMs: number | undefined; isHistorical: boolean }
+
+/** The events of a request that needs no unpacking and holds only what is usual; undefined otherwise. */
+function readUsual(request: RawRequest, given: ReadingOf): CapturedEvent[] | undefined {
+  const { metrics } = given.ports
+  const quick = isBareJson(request) ? readQuickly(request.body) : undefined
+  if (quick === undefined) return undefined
+  metrics.observe('capture_full_payload_size', request.body.length)
+  metrics.count('capture_events_received_total', quick.length)
+  metrics.observe('capture_event_batch_size', quick.length)
+  return quick.build(contextOf(request, quick, given))
+}
+
+/** Whether what was sent is JSON text without any wrapping. */
+function isBareJson(request: RawRequest): boolean {
+  const { headers, queryText } = request
+  return (
+    queryText === '' &&
+    headers['content-encoding'] === undefined &&
+    headers['content-type'] !== 'application/x-www-form-urlencoded'
+  )
+}
+
+/** Decodes, checks and builds the events of a request, in all their forms; gives the request's query. */
 async function readEvents(
   events: CapturedEvent[],
   request: RawRequest,
-  given: {
-    ports: CapturePorts
-    config: CaptureSettings
-    route: EventsRoute
-    uuidV7: (ms: number) => string
-  },
+  given: ReadingOf,
 ): Promise<URLSearchParams | undefined> {
   const { ports, config, route } = given
-  const { clock, metrics } = ports
-  metrics.observe('capture_raw_payload_size', request.body.length)
+  const { metrics } = ports
   const limits = { payloadBytesMax: config.payloadBytesMax, reserve: request.reserve }
   const { text, query } = await decodePayload(request, limits, { unwrapsTwice: route.unwrapsTwice === true })
   metrics.observe('capture_full_payload_size', text.length)
   const sent = readRequest(text, query, { acceptsEngage: route.acceptsEngage === true })
   metrics.count('capture_events_received_total', sent.events.length)
   metrics.observe('capture_event_batch_size', sent.events.length)
-  const context = {
-    token: sent.token,
-    ip: clientIp(request, config.trustProxy),
-    nowMs: clock.now(),
-    sentAtMs: sent.sentAtMs,
-    sentAt: sent.sentAtMs === undefined ? undefined : formatSentAt(sent.sentAtMs),
-    isHistorical: sent.isHistorical,
-    aiLanePredicate: config.aiLanePredicate,
-    uuidV7: given.uuidV7,
-  }
+  const context = contextOf(request, sent, given)
   for (const one of sent.events) {
     const built = buildEvents(one, context)
     if (built.length > 1) metrics.count('capture_heatmap_redirects_created')
     events.push(...built)
   }
   return query
+}
+
+function contextOf(request: RawRequest, sent: Sent, given: ReadingOf): EventContext {
+  const { ports, config } = given
+  return {
+    token: sent.token,
+    ip: clientIp(request, config.trustProxy),
+    nowMs: ports.clock.now(),
+    sentAtMs: sent.sentAtMs,
+    sentAt: sent.sentAtMs === undefined ? undefined : formatSentAt(sent.sentAtMs),
+    isHistorical: sent.isHistorical,
+    aiLanePredicate: config.aiLanePredicate,
+    uuidV7: given.uuidV7,
+  }
 }
 
 function countRefusal(metrics: Metrics, error: RowmillError): void {

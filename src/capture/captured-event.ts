@@ -15,8 +15,8 @@ export type CapturedEvent = {
   sentAt: string | undefined
   /** The event's computed time, ms since the epoch. */
   timestampMs: number
-  /** JSON text of the raw event: what the message carries in `data`. */
-  data: string
+  /** The raw event: what the message carries in `data`. */
+  data: EventData
   sessionId: string | null
   kind: CapturedKind
   isCookieless: boolean
@@ -26,6 +26,18 @@ export type CapturedEvent = {
   isPersonProcessingOff: boolean
   /** A heatmap was split off from it, so ingest must not look again. */
   isHeatmapSplit: boolean
+}
+
+/** JSON text, or the same as it stands inside the message. */
+export type EventData = string | EscapedJson
+
+/** JSON in UTF-8 with its quotes and backslashes escaped once more; it has no control characters. */
+export type EscapedJson = { bytes: Buffer; from: number; until: number }
+
+/** The JSON text of an event. */
+export function dataText(data: EventData): string {
+  if (typeof data === 'string') return data
+  return String(JSON.parse(`"${data.bytes.toString('utf8', data.from, data.until)}"`))
 }
 
 /** Which stream it belongs to, decided by its name alone. */

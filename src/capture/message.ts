@@ -7,7 +7,7 @@
 import type { HeaderValue } from '../event/headers.ts'
 import { topics } from '../event/topics.ts'
 import type { NewRecord } from '../ports/log.ts'
-import type { RoutedEvent } from './captured-event.ts'
+import type { EscapedJson, RoutedEvent } from './captured-event.ts'
 import { formatInstant } from './timestamp.ts'
 
 export function toRecord(routed: RoutedEvent): NewRecord {
@@ -38,7 +38,8 @@ export function toRecord(routed: RoutedEvent): NewRecord {
   return {
     topic,
     key: routed.key,
-    value: writeValue(head, event.data, tail),
+    value:
+      typeof event.data === 'string' ? writeValue(head, event.data, tail) : joinValue(head, event.data, tail),
     headers,
     timestampMs: event.nowMs,
   }
@@ -84,6 +85,20 @@ function writeValue(head: string, data: string, tail: string): Buffer {
   at += scratch.write(tail, at)
   const value = Buffer.allocUnsafe(at)
   value.set(out.subarray(0, at))
+  return value
+}
+
+/** The same of data that is escaped already. */
+function joinValue(head: string, data: EscapedJson, tail: string): Buffer {
+  const bytesMax = (head.length + tail.length) * 3 + data.until - data.from + 2
+  if (scratch.length < bytesMax) scratch = Buffer.allocUnsafeSlow(Math.max(bytesMax, scratchBytesMin))
+  let at = scratch.write(head)
+  scratch[at++] = 34
+  at += data.bytes.copy(scratch, at, data.from, data.until)
+  scratch[at++] = 34
+  at += scratch.write(tail, at)
+  const value = Buffer.allocUnsafe(at)
+  scratch.copy(value, 0, 0, at)
   return value
 }
 

@@ -128,7 +128,8 @@ function readOffset(offset: unknown): number | undefined {
   return offset
 }
 
-function readSentAt(text: string | undefined): number | undefined {
+/** A batch's own `sent_at`. */
+export function readSentAt(text: string | undefined): number | undefined {
   // Only a date with a zone says when it was.
   return text !== undefined && /[zZ]$|[+-]\d\d(?::?\d\d)?$/.test(text) ? parseDate(text) : undefined
 }

@@ -17,7 +17,7 @@ export function createStorageStage(warehouse: Warehouse, storage: Storage, confi
   return {
     group: `datasets-${storage.name}`,
     topics: storage.topics,
-    batch: batchOf(config),
+    batch: batchOf(config, storage),
     hasLedger: storage.hasLedger ?? true,
     identify,
     openPartition: async () => ({
@@ -27,11 +27,14 @@ export function createStorageStage(warehouse: Warehouse, storage: Storage, confi
   }
 }
 
-export function batchOf(config: DatasetsConfig): NonNullable<Stage['batch']> {
+export function batchOf(
+  config: DatasetsConfig,
+  storage: Pick<Storage, 'isQuiet'> = {},
+): NonNullable<Stage['batch']> {
   return {
     recordsMax: config.batchRecordsMax,
     bytesMax: config.batchBytesMax,
-    waitMs: config.batchWaitMs,
+    waitMs: storage.isQuiet === true ? config.quietBatchWaitMs : config.batchWaitMs,
   }
 }
 

@@ -16,6 +16,8 @@ export type Storage = {
   tables: readonly string[]
   /** `false` for the ledger and the drops: see `Stage`. */
   hasLedger?: boolean
+  /** Nobody waits for its rows: they are gathered for longer, since each insert costs by itself. */
+  isQuiet?: boolean
   encode: EncodeMessage
 }
 
@@ -63,11 +65,32 @@ export const storages = [
     name: 'ingestion-warnings',
     topics: [topics.readyWarnings],
     tables: ['ingestion_warnings'],
+    isQuiet: true,
     encode: encodePlain,
   },
-  { name: 'app-metrics', topics: [topics.readyAppMetrics], tables: ['app_metrics2'], encode: encodePlain },
+  {
+    name: 'app-metrics',
+    topics: [topics.readyAppMetrics],
+    tables: ['app_metrics2'],
+    isQuiet: true,
+    encode: encodePlain,
+  },
   { name: 'log-entries', topics: [topics.readyLogEntries], tables: ['log_entries'], encode: encodePlain },
   { name: 'heatmaps', topics: [topics.readyHeatmaps], tables: ['heatmaps'], encode: encodePlain },
-  { name: 'ledger', topics: [topics.ledger], tables: ['ledger'], hasLedger: false, encode: encodePlain },
-  { name: 'drops', topics: [topics.drops], tables: ['drops'], hasLedger: false, encode: encodePlain },
+  {
+    name: 'ledger',
+    topics: [topics.ledger],
+    tables: ['ledger'],
+    hasLedger: false,
+    isQuiet: true,
+    encode: encodePlain,
+  },
+  {
+    name: 'drops',
+    topics: [topics.drops],
+    tables: ['drops'],
+    hasLedger: false,
+    isQuiet: true,
+    encode: encodePlain,
+  },
 ] as const satisfies readonly Storage[]

@@ -51,7 +51,7 @@ const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$
 export function decodeRecord(record: LogRecord, index: number): DecodedEvent {
   const message: Unchecked<CapturedMessage> = parseObject(record.value.toString(), 'the message')
   const data: Unchecked<CapturedMessage & RawEvent> = parseObject(requireText(message.data, 'data'), 'data')
-  if (countOpenings(record.value) > depthMax && isDeeperThan(data, depthMax))
+  if (hasManyOpenings(record.value, depthMax) && isDeeperThan(data, depthMax))
     throw new InvalidMessage(`data is nested deeper than ${depthMax}`)
   const uuid = requireText(message.uuid ?? data.uuid, 'uuid')
   if (!uuidForm.test(uuid)) throw new InvalidMessage('uuid is not a UUID')
@@ -122,14 +122,13 @@ function isUsableTime(ms: number): boolean {
 /** As deep as PostHog's capture lets JSON be; deeper than that, not every part of the way could take it. */
 const depthMax = 128
 
-/** How many objects and lists the text may open at most: only text with many is worth a closer look. */
-function countOpenings(text: Buffer): number {
+/** Whether so many objects and lists open in the text: only text with many is worth a closer look. */
+function hasManyOpenings(text: Buffer, many: number): boolean {
   let count = 0
-  for (let at = 0; at < text.length; at++) {
-    const byte = text[at]
-    if (byte === 0x5b || byte === 0x7b) count++
-  }
-  return count
+  for (const opening of [0x5b, 0x7b])
+    for (let at = text.indexOf(opening); at >= 0; at = text.indexOf(opening, at + 1))
+      if (++count > many) return true
+  return false
 }
 
 function isDeeperThan(value: unknown, depth: number): boolean {

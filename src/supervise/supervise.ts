@@ -4,11 +4,12 @@
  * What holds:
  * - A child is `ready` only after `waitReady` has said so; what `waitReady` answered is `current()` until
  *   the child ends. After an end there is no current value until the next child is ready.
- * - A child that ends, or is not ready within `readyWithinMs`, is started again after a growing delay. After
- *   `restart.attemptsMax` starts within `restart.windowMs` the engine has failed for good: everybody who
- *   waits gets `ENGINE_FAILED`; its cause says how the last child ended and what it printed.
- * - A `RowmillError` that is not retryable, thrown by `start` or `waitReady`, fails the engine at once:
- *   trying again would not help. So does a program that is missing or may not be executed.
+ * - A child that ends, or is not ready within `readyWithinMs`, is started again after a growing delay.
+ * - Until a child has been ready once, the engine can fail for good: after `restart.attemptsMax` starts
+ *   within `restart.windowMs`, or at once by a `RowmillError` that is not retryable, thrown by `start` or
+ *   `waitReady`, and by a program that is missing or may not be executed. Everybody who waits gets
+ *   `ENGINE_FAILED`; its cause says how the last child ended and what it printed.
+ * - After that it is never given up, because what ends it may pass: a disk that is full gets room again.
  * - A child leads its own process group, so that Ctrl-C on a terminal reaches Rowmill alone, which then
  *   stops its children in order. No handler for the whole process is installed: when Rowmill itself is
  *   killed, a child with an IPC channel sees it close, and others are found by the next start.
@@ -90,6 +91,7 @@ class Supervisor<Ready> implements Supervised<Ready> {
   readonly #stopped = Promise.withResolvers<End>()
   readonly #running: Promise<void>
   #startsMs: number[] = []
+  #wasReady = false
   #state: SupervisedState = 'starting'
   #changed = Promise.withResolvers<void>()
   #child: RunningChild | undefined
@@ -154,9 +156,11 @@ class Supervisor<Ready> implements Supervised<Ready> {
       const end = await this.#runChild()
       if (this.#stopping.signal.aborted) break
       const starts = this.#startsMs.length
-      if (end.isFinal || starts >= restart.attemptsMax) return this.#fail(end)
+      const isOften = starts >= restart.attemptsMax
+      if (!this.#wasReady && (end.isFinal || isOften)) return this.#fail(end)
       const delayMs = retryDelay(restart, starts, random.next())
-      logger.warn({ error: end.error, starts, delayMs }, 'A child process ended and is started again.')
+      const level = isOften || end.isFinal ? 'error' : 'warn'
+      logger[level]({ error: end.error, starts, delayMs }, 'A child process ended and is started again.')
       this.#setState('waiting')
       await clock.sleep(delayMs, { signal: this.#stopping.signal })
     }
@@ -222,6 +226,7 @@ class Supervisor<Ready> implements Supervised<Ready> {
       const first = await Promise.race([ended, stopped, ready, late])
       if ('end' in first) return first.end
       this.#current = first
+      this.#wasReady = true
     } catch (error) {
       // A child that dies makes waiting fail; its end explains more than the failed wait.
       if (child.process.exitCode === null && child.process.signalCode === null) throw error

@@ -1,7 +1,8 @@
 /** Rowmill as a process of its own, to be killed and started again on the same folder. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { waitFor } from './wait-for.ts'
 
 const program = fileURLToPath(new URL('../../bin/rowmill.mjs', import.meta.url))
@@ -47,18 +48,37 @@ export class RowmillProcess implements AsyncDisposable {
     child.stdout?.on('data', keep)
     child.stderr?.on('data', keep)
     this.#child = child
-    await waitFor(
+    const outcome = await waitFor(
       async () => {
-        if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${this.printed}`)
-        return (await fetch(`${this.url}/_readiness`)).ok
+        if (child.exitCode !== null) return 'ended'
+        return (await fetch(`${this.url}/_readiness`)).ok && 'ready'
       },
       { withinMs: 60_000, what: 'Rowmill to be ready' },
     )
+    if (outcome === 'ended') throw new Error(`It ended with ${child.exitCode}: ${this.printed}`)
     return performance.now() - startedAt
   }
 
   get pid(): number | undefined {
     return this.#child?.pid
+  }
+
+  /** The engines that it runs. */
+  async engines(): Promise<{ postgres: number | undefined; clickhouse: number | undefined }> {
+    const { stdout } = await promisify(execFile)('ps', ['-axo', 'pid=,ppid=,args='])
+    const children = stdout
+      .split('\n')
+      .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
+      .flatMap((found) => (found !== null && Number(found[2]) === this.pid ? [found] : []))
+    const find = (text: string): number | undefined => {
+      const pid = children.find((found) => found[3]?.includes(text))?.[1]
+      return pid === undefined ? undefined : Number(pid)
+    }
+    return { postgres: find('postgres -D'), clickhouse: find('chdb/host') }
+  }
+
+  async isReady(): Promise<boolean> {
+    return (await fetch(`${this.url}/_readiness`)).ok
   }
 
   /** Ends it by a signal and resolves when it is gone. */

@@ -27,9 +27,11 @@ export function createPool(context: DatabaseContext, config: ConnectionConfig): 
     max: config.connectionsMax,
     idleTimeoutMillis: config.idleTimeoutMs,
   })
-  pool.on('error', (error) =>
-    logger.warn({ error: failureOf(error) }, 'An idle connection to PostgreSQL broke.'),
-  )
+  pool.on('error', (error) => {
+    // While all is closed, PostgreSQL may be quicker to end a connection than the pool.
+    if (closing.signal.aborted) return
+    logger.warn({ error: failureOf(error) }, 'An idle connection to PostgreSQL broke.')
+  })
   let waiting = 0
   let closed: Promise<void> | undefined
   metrics.set('queue_bound', config.waitingMax, { queue: 'database' })

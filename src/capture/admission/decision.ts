@@ -2,7 +2,7 @@
 import type { DropReason } from '../../event/drop.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import type { CapturedEvent, RoutedEvent } from '../captured-event.ts'
+import { type CapturedEvent, dataText, type RoutedEvent } from '../captured-event.ts'
 import { type AddressClaims, addressOf, eventKey } from './address.ts'
 import type { AdmissionConfig } from './config.ts'
 import type { AdmissionParts } from './parts.ts'
@@ -65,7 +65,7 @@ function restrict({ parts, metrics }: Scope, event: CapturedEvent): AppliedRestr
 
 /** An event that is too large spends nothing of the budget. */
 function aiBudget({ parts, config }: Scope, event: CapturedEvent): Verdict | undefined {
-  const bytes = Buffer.byteLength(event.data)
+  const bytes = Buffer.byteLength(dataText(event.data))
   if (config.aiEventBytesMax > 0 && bytes > config.aiEventBytesMax)
     return { kind: 'drop', reason: 'ai_event_too_big', details: { bytes, bytesMax: config.aiEventBytesMax } }
   if (config.aiBytesPerSecondMax === 0) return undefined

@@ -4,7 +4,7 @@
  * alone; all others fall under the resource of the route: `events` or `recordings`. An event of a scoped
  * resource that is not over its quota therefore survives when `events` is.
  */
-import type { CapturedEvent } from '../captured-event.ts'
+import { type CapturedEvent, dataText } from '../captured-event.ts'
 import type { LimitedSets } from './limited-sets.ts'
 
 export const quotaResources = ['events', 'exceptions', 'recordings', 'surveys', 'llm_events'] as const
@@ -32,7 +32,7 @@ function scopedResource(event: Pick<CapturedEvent, 'event' | 'data'>): QuotaReso
   const name = event.event
   if (name === '$exception') return 'exceptions'
   if (name.startsWith('$ai_')) return 'llm_events'
-  if (surveyEvents.has(name) && !hasProductTour(event.data)) return 'surveys'
+  if (surveyEvents.has(name) && !hasProductTour(dataText(event.data))) return 'surveys'
   return undefined
 }
 

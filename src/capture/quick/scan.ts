@@ -16,6 +16,7 @@ export const codes = {
   openBracket: 91,
   backslash: 92,
   closeBracket: 93,
+  t: 116,
   openBrace: 123,
   closeBrace: 125,
 } as const

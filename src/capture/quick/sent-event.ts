@@ -11,6 +11,7 @@ export type Place = { from: number; until: number }
 
 export type EventPlaces = {
   token: Place
+  apiKey: Place
   distinctId: Place
   uuid: Place
   event: Place
@@ -26,14 +27,12 @@ export type BatchPlaces = {
   token: Place
   apiKey: Place
   sentAt: Place
-  isHistorical: boolean
-  events: EventPlaces[]
+  isHistorical: boolean | undefined
+  /** Undefined until the batch is found. */
+  events: EventPlaces[] | undefined
 }
 
-/** Gives the place after the member's value, -1 to give up. */
-type ReadMember<Into> = (source: Uint8Array, name: Place, valueAt: number, into: Into) => number
-
-const nowhere: Place = Object.freeze({ from: 0, until: 0 })
+export const nowhere: Place = Object.freeze({ from: 0, until: 0 })
 const names = {
   token: nameBytes('token'),
   dollarToken: nameBytes('$token'),
@@ -59,7 +58,6 @@ const special = [
   '$heatmap_data',
   '$prev_pageview_pathname',
 ].map(nameBytes)
-const specialLengths: ReadonlySet<number> = new Set(special.map((name) => name.length))
 
 function nameBytes(name: string): Uint8Array {
   return new TextEncoder().encode(name)
@@ -68,13 +66,13 @@ function nameBytes(name: string): Uint8Array {
 /** The events of an array; undefined to give up. */
 export function locateArray(source: Uint8Array): EventPlaces[] | undefined {
   const events: EventPlaces[] = []
-  return isEnd(source, scanEvents(source, 0, events)) ? events : undefined
+  return isEnd(source, new Locator(source).events(0, events)) ? events : undefined
 }
 
 /** One event; undefined to give up. */
 export function locateEvent(source: Uint8Array): EventPlaces | undefined {
   const places = emptyEvent()
-  return isEnd(source, scanEvent(source, 0, places)) ? places : undefined
+  return isEnd(source, new Locator(source).event(0, places)) ? places : undefined
 }
 
 /** A batch object; undefined to give up, also for an object without a batch. */
@@ -83,10 +81,10 @@ export function locateBatch(source: Uint8Array): BatchPlaces | undefined {
     token: nowhere,
     apiKey: nowhere,
     sentAt: nowhere,
-    isHistorical: false,
-    events: [],
+    isHistorical: undefined,
+    events: undefined,
   }
-  return isEnd(source, walkObject(source, 0, { into: batch, read: readBatchMember })) ? batch : undefined
+  return isEnd(source, new Locator(source).batch(0, batch)) ? batch : undefined
 }
 
 function isEnd(source: Uint8Array, at: number): boolean {
@@ -96,6 +94,7 @@ function isEnd(source: Uint8Array, at: number): boolean {
 function emptyEvent(): EventPlaces {
   return {
     token: nowhere,
+    apiKey: nowhere,
     distinctId: nowhere,
     uuid: nowhere,
     event: nowhere,
@@ -108,49 +107,151 @@ function emptyEvent(): EventPlaces {
   }
 }
 
-function scanEvents(source: Uint8Array, start: number, events: EventPlaces[]): number {
-  let at = skipSpaces(source, start + 1)
-  while (at < source.length) {
-    const places = emptyEvent()
-    at = scanEvent(source, at, places)
-    if (at < 0) return -1
-    events.push(places)
-    at = skipSpaces(source, at)
-    if (at >= source.length) return -1
-    if (source[at] === codes.closeBracket) return at + 1
-    if (source[at] !== codes.comma) return -1
-    at = skipSpaces(source, at + 1)
-  }
-  return -1
-}
+class Locator {
+  readonly #source: Uint8Array
+  /** The name in hand. */
+  #nameFrom = 0
+  #nameUntil = 0
 
-function scanEvent(source: Uint8Array, start: number, places: EventPlaces): number {
-  const end = walkObject(source, start, { into: places, read: readEventMember })
-  return places.event === nowhere || places.properties === nowhere ? -1 : end
-}
-
-/** Walks an object whose names have no escapes. */
-function walkObject<Into>(
-  source: Uint8Array,
-  start: number,
-  given: { into: Into; read: ReadMember<Into> },
-): number {
-  if (source[start] !== codes.openBrace) return -1
-  const { into, read } = given
-  let at = skipSpaces(source, start + 1)
-  if (at < source.length && source[at] === codes.closeBrace) return at + 1
-  while (at < source.length) {
-    const until = scanPlainString(source, at)
-    if (until < 0) return -1
-    const valueAt = scanColon(source, until)
-    if (valueAt < 0) return -1
-    const end = read(source, { from: at + 1, until: until - 1 }, valueAt, into)
-    if (end < 0) return -1
-    at = skipSpaces(source, end)
-    if (at >= source.length) return -1
-    if (source[at] === codes.closeBrace) return at + 1
-    if (source[at] !== codes.comma) return -1
-    at = skipSpaces(source, at + 1)
+  constructor(source: Uint8Array) {
+    this.#source = source
   }
-  return -1
+
+  batch(start: number, batch: BatchPlaces): number {
+    return this.#members(start, (valueAt) => this.#batchMember(valueAt, batch))
+  }
+
+  events(start: number, events: EventPlaces[]): number {
+    const source = this.#source
+    let at = skipSpaces(source, start + 1)
+    while (at < source.length) {
+      const places = emptyEvent()
+      at = this.event(at, places)
+      if (at < 0) return -1
+      events.push(places)
+      at = skipSpaces(source, at)
+      if (at >= source.length) return -1
+      if (source[at] === codes.closeBracket) return at + 1
+      if (source[at] !== codes.comma) return -1
+      at = skipSpaces(source, at + 1)
+    }
+    return -1
+  }
+
+  event(start: number, places: EventPlaces): number {
+    const end = this.#members(start, (valueAt) => this.#eventMember(valueAt, places))
+    return places.event === nowhere || places.properties === nowhere ? -1 : end
+  }
+
+  /** Walks an object whose names have no escapes; `read` gives the place after the value, or -1. */
+  #members(start: number, read: (valueAt: number) => number): number {
+    const source = this.#source
+    if (source[start] !== codes.openBrace) return -1
+    let at = skipSpaces(source, start + 1)
+    if (at < source.length && source[at] === codes.closeBrace) return at + 1
+    while (at < source.length) {
+      const until = scanPlainString(source, at)
+      if (until < 0) return -1
+      this.#nameFrom = at + 1
+      this.#nameUntil = until - 1
+      const valueAt = scanColon(source, until)
+      if (valueAt < 0) return -1
+      at = read(valueAt)
+      if (at < 0) return -1
+      at = skipSpaces(source, at)
+      if (at >= source.length) return -1
+      if (source[at] === codes.closeBrace) return at + 1
+      if (source[at] !== codes.comma) return -1
+      at = skipSpaces(source, at + 1)
+    }
+    return -1
+  }
+
+  #batchMember(valueAt: number, batch: BatchPlaces): number {
+    if (this.#isNamed(names.batch)) {
+      if (batch.events !== undefined || this.#source[valueAt] !== codes.openBracket) return -1
+      batch.events = []
+      return this.events(valueAt, batch.events)
+    }
+    if (this.#isNamed(names.token)) return this.#text(valueAt, batch, 'token')
+    if (this.#isNamed(names.apiKey)) return this.#text(valueAt, batch, 'apiKey')
+    if (this.#isNamed(names.sentAt)) return this.#text(valueAt, batch, 'sentAt')
+    if (this.#isNamed(names.isHistorical)) {
+      if (batch.isHistorical !== undefined) return -1
+      batch.isHistorical = this.#source[valueAt] === codes.t
+      return scanWord(this.#source, valueAt, batch.isHistorical ? 'true' : 'false')
+    }
+    return scanValue(this.#source, valueAt, 0)
+  }
+
+  #eventMember(valueAt: number, places: EventPlaces): number {
+    switch (this.#nameUntil - this.#nameFrom) {
+      case 4:
+        if (this.#isNamed(names.uuid)) return this.#text(valueAt, places, 'uuid')
+        return this.#isNamed(names.set) ? this.#object(valueAt, places, 'set') : this.#other(valueAt)
+      case 5:
+        if (this.#isNamed(names.event)) return this.#text(valueAt, places, 'event')
+        if (this.#isNamed(names.batch)) return -1
+        return this.#isNamed(names.token) ? this.#text(valueAt, places, 'token') : this.#other(valueAt)
+      case 6:
+        return this.#isNamed(names.offset) || this.#isNamed(names.dollarToken) ? -1 : this.#other(valueAt)
+      case 7:
+        return this.#isNamed(names.apiKey) ? this.#text(valueAt, places, 'apiKey') : this.#other(valueAt)
+      case 9:
+        if (this.#isNamed(names.timestamp)) return this.#text(valueAt, places, 'timestamp')
+        return this.#isNamed(names.setOnce) ? this.#object(valueAt, places, 'setOnce') : this.#other(valueAt)
+      case 10:
+        if (!this.#isNamed(names.properties)) return this.#other(valueAt)
+        return this.#properties(valueAt, places)
+      case 11:
+        if (!this.#isNamed(names.distinctId)) return this.#other(valueAt)
+        return this.#text(valueAt, places, 'distinctId')
+      case 12:
+        return this.#isNamed(names.dollarDistinctId) ? -1 : this.#other(valueAt)
+      default:
+        return this.#other(valueAt)
+    }
+  }
+
+  #properties(start: number, places: EventPlaces): number {
+    if (places.properties !== nowhere) return -1
+    const until = this.#members(start, (valueAt) => this.#property(valueAt, places))
+    if (until > 0) places.properties = { from: start, until }
+    return until
+  }
+
+  #property(valueAt: number, places: EventPlaces): number {
+    const length = this.#nameUntil - this.#nameFrom
+    if (length === 5 && this.#isNamed(names.token)) return this.#text(valueAt, places, 'innerToken')
+    if (length === 11 && this.#isNamed(names.distinctId))
+      return this.#text(valueAt, places, 'innerDistinctId')
+    if (length >= 13) for (const name of special) if (this.#isNamed(name)) return -1
+    return scanValue(this.#source, valueAt, 1)
+  }
+
+  #other(valueAt: number): number {
+    return scanValue(this.#source, valueAt, 0)
+  }
+
+  #text<Name extends string>(valueAt: number, places: Record<Name, Place>, name: Name): number {
+    const until = scanPlainString(this.#source, valueAt)
+    if (until < 0 || places[name] !== nowhere) return -1
+    places[name] = { from: valueAt, until }
+    return until
+  }
+
+  #object(valueAt: number, places: EventPlaces, name: 'set' | 'setOnce'): number {
+    if (this.#source[valueAt] !== codes.openBrace || places[name] !== nowhere) return -1
+    const until = scanValue(this.#source, valueAt, 0)
+    if (until > 0) places[name] = { from: valueAt, until }
+    return until
+  }
+
+  #isNamed(name: Uint8Array): boolean {
+    const from = this.#nameFrom
+    if (this.#nameUntil - from !== name.length) return false
+    for (let index = 0; index < name.length; index++)
+      if (this.#source[from + index] !== name[index]) return false
+    return true
+  }
 }

@@ -37,7 +37,7 @@ export const chdbConfigSchema = z.strictObject({
   lockWaitMs: count(5000, 0, 'How long a start waits for the folder when a host of before still has it.'),
   readyWithinMs: count(60_000, 1000, 'How long the embedded ClickHouse may take to start.'),
   stopGraceMs: count(10_000, 100, 'How long running queries may go on at a stop before they are ended.'),
-  startsMax: count(10, 1, 'Starts within startsWindowMs after which it is given up.'),
+  startsMax: count(10, 1, 'Starts within startsWindowMs before Rowmill gives up, as long as none succeeded.'),
   startsWindowMs: count(60_000, 1000, 'The time in which startsMax starts are counted.'),
 })
 

@@ -9,6 +9,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { getCompileCacheDir } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -59,7 +60,7 @@ export async function openManagedChdb(
       start: () => ({
         command: process.execPath,
         args: [hostPath],
-        env: { TZ: 'UTC', UV_THREADPOOL_SIZE: String(threads) },
+        env: { TZ: 'UTC', UV_THREADPOOL_SIZE: String(threads), ...compileCache() },
         ipc: true,
       }),
       waitReady: async (child, signal) => {
@@ -100,6 +101,12 @@ export async function openManagedChdb(
     },
     [Symbol.asyncDispose]: () => supervised[Symbol.asyncDispose](),
   }
+}
+
+/** The host loads its code from the same cache as this process, if that has one. */
+function compileCache(): Record<string, string> {
+  const directory = getCompileCacheDir()
+  return directory === undefined ? {} : { NODE_COMPILE_CACHE: directory }
 }
 
 async function askToOpen(

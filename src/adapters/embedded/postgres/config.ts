@@ -28,7 +28,8 @@ export const postgresConfig = z.strictObject({
     .default(15_000)
     .meta({ description: 'How long the embedded PostgreSQL may take to stop before it is killed.' }),
   startsMax: z.number().int().min(1).default(10).meta({
-    description: 'Starts of the embedded PostgreSQL within startsWindowMs before Rowmill gives up.',
+    description:
+      'Starts of the embedded PostgreSQL within startsWindowMs before Rowmill gives up, as long as none succeeded.',
   }),
   startsWindowMs: z
     .number()
