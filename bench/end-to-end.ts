@@ -2,7 +2,8 @@
  * The whole program under load: posted → persons → queryable rows, as fast as it goes; then the time from
  * acknowledgement to queryable at a fixed rate; start times; memory of all its processes.
  *
- * Prints one line of JSON. `--events` and `--rate` change the size.
+ * Prints one line of JSON. `--events` and `--rate` change the size; `--soak <seconds>` adds a long steady load and
+ * says how memory went along, in the medians of its quarters.
  */
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '2000' },
     batch: { type: 'string', default: '50' },
     seconds: { type: 'string', default: '20' },
+    soak: { type: 'string', default: '0' },
+    soakRate: { type: 'string', default: '3000' },
   },
 })
 
@@ -47,6 +50,7 @@ const full = JSON.parse(
 ) as LoadReport
 const loaded = memory(rowmill.pid)
 const latency = await ackToQueryable(Number(values.rate), Number(values.seconds))
+const soak = await soakMemory(Number(values.soakRate), Number(values.soak))
 await rowmill.end('SIGTERM')
 const restarts: number[] = []
 for (let round = 0; round < 3; round++) {
@@ -66,6 +70,7 @@ process.stdout.write(
     restartMs: round(restarts.toSorted((a, b) => a - b)[1] ?? 0),
     idleMegabytes: idle,
     loadedMegabytes: loaded,
+    ...(soak === undefined ? {} : { soakMegabytes: soak }),
   })}\n`,
 )
 
@@ -134,6 +139,32 @@ async function ask(sql: string): Promise<string[]> {
   })
   const { results } = (await answer.json()) as { results?: [string][] }
   return (results ?? []).map(([uuid]) => uuid)
+}
+
+/** Memory during a steady load: the median of each quarter. Flat is what it should be. */
+async function soakMemory(rate: number, seconds: number): Promise<number[] | undefined> {
+  if (seconds === 0) return undefined
+  const load = rowmill.command(
+    'load',
+    '--json',
+    '--events',
+    String(rate * seconds),
+    '--rate',
+    String(rate),
+    '--wait',
+    '60',
+  )
+  const quarters: number[] = []
+  for (let quarter = 0; quarter < 4; quarter++) {
+    const samples: number[] = []
+    for (let sample = 0; sample < 5; sample++) {
+      await sleep((seconds * 1000) / 20)
+      samples.push(memory(rowmill.pid))
+    }
+    quarters.push(samples.toSorted((a, b) => a - b)[2] ?? 0)
+  }
+  await load
+  return quarters
 }
 
 /** Proportional set size of the process and everything below it, in MB. */

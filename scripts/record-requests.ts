@@ -3,12 +3,13 @@
  *
  *     node scripts/record-requests.ts
  *
- * posthog-node talks to a server that keeps everything; posthog-js runs in Chromium with its requests
- * intercepted. The expected messages are derived here the plain way (gunzip, base64, JSON.parse), without any
- * of the program's own code, so that the test compares two independent readings.
+ * Both SDKs talk to a server that keeps everything: posthog-node by both of its routes, posthog-js in Chromium
+ * in each way that its settings, its remote config and the leaving of a page make it send. The expected messages
+ * are derived here the plain way (gunzip, base64, JSON.parse), without any of the program's own code, so that
+ * the test compares two independent readings.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { PostHog } from 'posthog-node'
@@ -20,36 +21,61 @@ type Recorded = {
   path: string
   contentType: string
   contentEncoding: string
+  /** The other headers that decide: of v1, and the user agent of a replay. */
+  headers: Record<string, string>
   nowMs: number
   body: Buffer
 }
 type Sent = Record<string, unknown> & { properties?: Record<string, unknown> }
 
 const kept: Recorded[] = []
-const wanted = /^\/(e|i\/v0\/e|batch|capture|track|engage)\//
+const wanted = /^\/(e|s|i\/v0\/e|i\/v1\/analytics\/events|batch|capture|track|engage)(\/|$|\?)/
+const decisive = /^(authorization|user-agent|posthog-.*)$/
 
-async function recordNode(): Promise<void> {
+type Recorder = { server: Server; host: string }
+
+/** Keeps what is posted, answers as PostHog does, and gives a page to whoever asks for one. */
+async function openRecorder(sdk: string, remoteConfig: object = {}): Promise<Recorder> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      keep({
-        sdk: 'posthog-node',
-        method: request.method ?? '',
-        path: request.url ?? '',
-        contentType: request.headers['content-type'] ?? '',
-        contentEncoding: request.headers['content-encoding'] ?? '',
-        nowMs: Date.now(),
-        body: Buffer.concat(chunks),
+      const path = request.url ?? ''
+      const body = Buffer.concat(chunks)
+      if (request.method === 'POST') keep(sdk, path, request.headers, body)
+      const isPage = path.startsWith('/shop')
+      const isConfig = path.startsWith('/array/')
+      response.writeHead(path.includes('beacon=1') ? 204 : 200, {
+        'content-type': isPage ? 'text/html' : 'application/json',
       })
-      response.writeHead(200, { 'content-type': 'application/json' })
-      response.end('{"status":1}')
+      response.end(
+        isPage
+          ? page
+          : isConfig
+            ? JSON.stringify(remoteConfig)
+            : path.startsWith('/i/v1')
+              ? v1Answer(body)
+              : '{"status":1}',
+      )
     })
   })
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)
   })
-  const host = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { server, host: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+const page = '<!doctype html><title>A page</title><button id="b">Buy</button>'
+
+function v1Answer(body: Buffer): string {
+  const { batch } = JSON.parse((body[0] === 0x1f ? gunzipSync(body) : body).toString())
+  return JSON.stringify({
+    results: Object.fromEntries(batch.map((event: Sent) => [event.uuid, { result: 'ok' }])),
+  })
+}
+
+async function recordNode(): Promise<void> {
+  const { server, host } = await openRecorder('posthog-node')
   for (const options of [{}, { disableCompression: true }, { historicalMigration: true }]) {
     const client = new PostHog('phc_recorded', { host, flushAt: 20, ...options })
     client.capture({
@@ -83,61 +109,64 @@ async function recordBrowser(): Promise<void> {
     'utf8',
   )
   const browser = await openBrowser()
-  for (const options of [{}, { disable_compression: true }, { request_batching: false }]) {
-    const page = await browser.newPage()
-    await page.route('**/*', async (route) => {
-      const request = route.request()
-      const url = new URL(request.url())
-      if (url.hostname === 'page.test')
-        return route.fulfill({
-          contentType: 'text/html',
-          body: '<title>A page</title><button id="b">Buy</button>',
-        })
-      if (request.method() === 'POST')
-        keep({
-          sdk: 'posthog-js',
-          method: 'POST',
-          path: url.pathname + url.search,
-          contentType: request.headers()['content-type'] ?? '',
-          contentEncoding: request.headers()['content-encoding'] ?? '',
-          nowMs: Date.now(),
-          body: request.postDataBuffer() ?? Buffer.alloc(0),
-        })
-      return route.fulfill({
-        status: 200,
-        contentType: 'application/json',
-        headers: { 'access-control-allow-origin': '*' },
-        body: '{"status":1}',
-      })
-    })
-    await page.goto('http://page.test/shop?utm_source=letter')
-    await page.addScriptTag({ content: script })
-    await page.evaluate(
+  const quiet = { advanced_disable_flags: true, disable_session_recording: true }
+  const onlyBase64 = { supportedCompression: ['base64'], hasFeatureFlags: false }
+  const visits: [options: Record<string, unknown>, remoteConfig: object][] = [
+    [quiet, {}],
+    [{ ...quiet, disable_compression: true }, {}],
+    [{ ...quiet, request_batching: false }, {}],
+    [{ disable_session_recording: true }, onlyBase64],
+    [{ ...quiet, api_transport: 'sendBeacon', request_batching: false }, {}],
+    [{ autocapture: false }, { sessionRecording: { endpoint: '/s/' }, supportedCompression: ['gzip-js'] }],
+  ]
+  for (const [options, remoteConfig] of visits) {
+    const { server, host } = await openRecorder('posthog-js', remoteConfig)
+    const tab = await browser.newPage()
+    await tab.goto(`${host}/shop?utm_source=letter`)
+    await tab.addScriptTag({ content: script })
+    await tab.evaluate(
       `window.posthog.init('phc_recorded', ${JSON.stringify({
-        api_host: 'http://capture.test',
-        advanced_disable_flags: true,
-        disable_session_recording: true,
+        api_host: host,
         opt_out_useragent_filter: true,
         request_queue_config: { flush_interval_ms: 250 },
         ...options,
       })})`,
     )
-    await page.click('#b')
-    await page.evaluate(
+    // Remote config decides how the rest is sent.
+    await tab.waitForTimeout(700)
+    if (options.autocapture === false) await tab.evaluate('window.posthog.startSessionRecording()')
+    await tab.click('#b')
+    await tab.evaluate(
       `window.posthog.capture('bought', { price: 12.5, text: 'Größe 鞋' }); window.posthog.identify('anna@example.org', { plan: 'pro' }, { first: 1 }); window.posthog.group('company', 'acme', { size: 7 })`,
     )
     const before = kept.length
-    for (let tries = 0; tries < 100 && kept.length === before; tries++) await page.waitForTimeout(50)
-    await page.waitForTimeout(500)
-    await page.evaluate(`window.posthog.capture('last words')`)
-    await page.close({ runBeforeUnload: true })
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    for (let tries = 0; tries < 100 && kept.length === before; tries++) await tab.waitForTimeout(50)
+    await tab.waitForTimeout(options.autocapture === false ? 3500 : 500)
+    await tab.evaluate(`window.posthog.capture('last words')`)
+    await tab.goto('about:blank')
+    await tab.waitForTimeout(500)
+    await tab.close()
+    server.closeAllConnections()
+    server.close()
   }
   await browser.close()
 }
 
-function keep(one: Recorded): void {
-  if (wanted.test(one.path) && one.body.length > 0) kept.push(one)
+function keep(sdk: string, path: string, headers: IncomingHttpHeaders, body: Buffer): void {
+  if (!wanted.test(path) || body.length === 0) return
+  const others = Object.entries(headers).flatMap(([name, value]) =>
+    decisive.test(name) && typeof value === 'string' ? [[name, value] as const] : [],
+  )
+  kept.push({
+    sdk,
+    method: 'POST',
+    path,
+    contentType: headers['content-type'] ?? '',
+    contentEncoding: headers['content-encoding'] ?? '',
+    headers: Object.fromEntries(others),
+    nowMs: Date.now(),
+    body,
+  })
 }
 
 /** What the request holds, read as plainly as can be. */
@@ -162,7 +191,53 @@ function plainPayload(one: Recorded): {
   return { events: [value], token: undefined, sentAt: undefined, isHistorical: false }
 }
 
+/** One message for all snapshots of a request. */
+function expectedOfReplay(one: Recorded): unknown[] {
+  const { events, token } = plainPayload(one)
+  const [first] = events
+  const properties = first?.properties ?? {}
+  const distinctId = first?.distinct_id ?? properties.distinct_id
+  return [
+    {
+      event: '$snapshot_items',
+      distinct_id: distinctId,
+      token: token ?? first?.token ?? properties.token,
+      data: {
+        event: '$snapshot_items',
+        properties: {
+          distinct_id: distinctId,
+          $session_id: properties.$session_id,
+          $window_id: properties.$window_id,
+          $snapshot_source: properties.$snapshot_source ?? 'web',
+          $snapshot_items: events.flatMap((event) => event.properties?.$snapshot_data),
+          $lib: properties.$lib ?? 'web',
+        },
+      },
+    },
+  ]
+}
+
+function expectedOfV1(one: Recorded): unknown[] {
+  const { batch } = JSON.parse((one.body[0] === 0x1f ? gunzipSync(one.body) : one.body).toString())
+  const [lib, version] = (one.headers['posthog-sdk-info'] ?? '').split('/')
+  return batch.map(({ event, uuid, distinct_id, timestamp, properties }: Sent) => ({
+    uuid,
+    event,
+    distinct_id,
+    token: one.headers.authorization?.replace('Bearer ', ''),
+    data: {
+      event,
+      distinct_id,
+      uuid,
+      timestamp,
+      properties: { ...properties, $lib: lib, $lib_version: version },
+    },
+  }))
+}
+
 function expectedOf(one: Recorded): unknown[] {
+  if (one.path.startsWith('/s/')) return expectedOfReplay(one)
+  if (one.path.startsWith('/i/v1')) return expectedOfV1(one)
   const { events, token, sentAt, isHistorical } = plainPayload(one)
   const query = new URL(one.path, 'http://x').searchParams.get('_')
   const sentAtMs = sentAt !== undefined ? Date.parse(sentAt) : query === null ? undefined : Number(query)
@@ -190,6 +265,8 @@ function expectedOf(one: Recorded): unknown[] {
   })
 }
 
+await recordNode()
+process.env.POSTHOG_CAPTURE_MODE = 'v1'
 await recordNode()
 await recordBrowser()
 const lines = kept.map((one) =>

@@ -8,6 +8,7 @@ import type { CapturedEvent } from './captured-event.ts'
 import { normalizeDistinctId } from './distinct-id.ts'
 import type { SentEvent } from './request.ts'
 import { computeTimestamp } from './timestamp.ts'
+import type { CaptureWarningType } from './warnings/warnings.ts'
 
 /** What the events of one request share. */
 export type EventContext = {
@@ -80,7 +81,7 @@ function buildHeatmap(sent: SentEvent, context: EventContext): CapturedEvent {
 }
 
 export function buildEvent(sent: SentEvent, context: EventContext): CapturedEvent {
-  if (sent.event === '') throw invalid('event submitted with an empty event name')
+  if (sent.event === '') throw invalid('event submitted with an empty event name', 'missing_event_name')
   const { properties } = sent
   const isCookieless = properties.$cookieless_mode ?? false
   const distinctId = distinctIdOf(sent)
@@ -118,7 +119,7 @@ function distinctIdOf(sent: SentEvent): string {
     sent.distinctId === undefined || sent.distinctId === null
       ? normalizeDistinctId(sent.properties.distinct_id)
       : normalizeDistinctId(sent.distinctId, sent.texts.distinctId)
-  if (id === undefined) throw invalid('event submitted without a distinct_id')
+  if (id === undefined) throw invalid('event submitted without a distinct_id', 'missing_distinct_id')
   return id
 }
 
@@ -137,6 +138,7 @@ function writeData(sent: SentEvent, uuid: string): string {
   return `${data}}`
 }
 
-function invalid(message: string): RowmillError {
-  return new RowmillError('EVENT_INVALID', message)
+/** `warning` is what the project is told of it. */
+function invalid(message: string, warning?: CaptureWarningType): RowmillError {
+  return new RowmillError('EVENT_INVALID', message, warning === undefined ? {} : { details: { warning } })
 }

@@ -6,7 +6,8 @@
  *
  *     decode → read → build → admission → sink → answer
  *
- * and is answered with success only after the log has made its events durable, all of them in one append. One
+ * or, where it is plain JSON of ordinary events, as most are, takes `quick/` instead of the first three steps. It
+ * is answered with success only after the log has made its events durable, all of them in one append. One
  * invalid event refuses the whole request. Events that admission drops are accepted, and their reasons are
  * written on the log in the same append.
  */
@@ -22,14 +23,17 @@ import type { Admission, AdmissionPipeline } from './admission/types.ts'
 import type { AiLanePredicate } from './ai/ai-lane.ts'
 import { preflightResponse, refusalResponse, successResponse } from './answer.ts'
 import { buildEvents, type EventContext } from './build-event.ts'
-import type { CapturedEvent } from './captured-event.ts'
+import type { CapturedEvent, RoutedEvent } from './captured-event.ts'
 import { clientIp } from './client-ip.ts'
 import type { CaptureConfig } from './config.ts'
+import { asksForDebug, type DebugFacts, type DebugTrace, traceRequest } from './debug/debug.ts'
 import { decodePayload } from './decode.ts'
 import { readQuickly } from './quick/quick.ts'
 import { readRequest } from './request.ts'
 import { createSink } from './sink.ts'
 import { formatSentAt } from './timestamp.ts'
+import { findCutIds, findRefusal, readSdk } from './warnings/find-warnings.ts'
+import { type CaptureWarnings, createWarnings } from './warnings/warnings.ts'
 
 export type CapturePorts = {
   log: Pick<Log, 'append'>
@@ -80,16 +84,37 @@ function createEventsRoutes(ports: CapturePorts, config: CaptureSettings): (rout
   const sink = createSink(ports, config)
   const uuids = createUuidSource((length) => ports.random.bytes(length))
   const uuidV7 = (ms: number) => uuids.v7(ms)
-  const accept = async (request: RawRequest, route: EventsRoute): Promise<RawResponse> => {
-    const given = { ports, config, route, uuidV7 }
+  const warnings = createWarnings({ ...ports, sink }, config.warnings)
+  const take = async (request: RawRequest, given: ReadingOf, trace?: DebugTrace): Promise<RawResponse> => {
+    const { route } = given
     ports.metrics.observe('capture_raw_payload_size', request.body.length)
     const usual = readUsual(request, given)
     const events = usual ?? []
     const query = usual === undefined ? await readEvents(events, request, given) : undefined
+    trace?.tell(given.seen)
     route.check?.(events)
-    const admitted = ports.admission.admit(events, route.pipeline ?? 'analytics')
-    await sink.publish(admitted.accepted, admitted.dropped)
+    const { accepted, dropped } = ports.admission.admit(events, route.pipeline ?? 'analytics')
+    trace?.tell({ accepted: accepted.length, dropped: dropped.length })
+    if (warnings.isEnabled) accepted.push(...warnOfCutIds(warnings, accepted, given))
+    await sink.publish(accepted, dropped)
     return successResponse(request.headers, { isBeacon: query?.get('beacon') === '1' })
+  }
+  const accept = async (
+    request: RawRequest,
+    route: EventsRoute,
+    trace?: DebugTrace,
+  ): Promise<RawResponse> => {
+    const given: ReadingOf = { ports, config, route, uuidV7, seen: {} }
+    try {
+      return await take(request, given, trace)
+    } catch (error) {
+      trace?.tell(given.seen)
+      if (isRowmillError(error)) {
+        countRefusal(ports.metrics, error)
+        if (warnings.isEnabled) await warnOfRefusal(warnings, error, given)
+      }
+      throw error
+    }
   }
   return (route) => ({
     path: route.path,
@@ -100,14 +125,32 @@ function createEventsRoutes(ports: CapturePorts, config: CaptureSettings): (rout
       if (request.method === 'OPTIONS') return preflightResponse(request.headers)
       const requestId = request.headers['x-request-id']
       if (requestId !== undefined) ports.logger.debug({ requestId, path: route.path }, 'A request of events')
-      try {
-        return await accept(request, route)
-      } catch (error) {
-        if (isRowmillError(error)) countRefusal(ports.metrics, error)
-        throw error
-      }
+      if (!asksForDebug(request.headers)) return accept(request, route)
+      const { logger } = ports
+      return traceRequest({ logger, route: route.path, request }, (trace) => accept(request, route, trace))
     },
   })
+}
+
+function warnOfCutIds(
+  warnings: CaptureWarnings,
+  accepted: readonly RoutedEvent[],
+  { seen, route }: ReadingOf,
+): RoutedEvent[] {
+  const events = accepted.map(({ event }) => event)
+  const found = findCutIds(events)
+  if (found.length === 0) return []
+  return warnings.route(found, { token: seen.token ?? '', path: route.path, sdk: readSdk(events) })
+}
+
+/** Without a token nobody could be told. */
+async function warnOfRefusal(
+  warnings: CaptureWarnings,
+  error: RowmillError,
+  { seen, route }: ReadingOf,
+): Promise<void> {
+  const { token, received = 1 } = seen
+  if (token !== undefined) await warnings.send(findRefusal(error, received), { token, path: route.path })
 }
 
 type ReadingOf = {
@@ -115,6 +158,8 @@ type ReadingOf = {
   config: CaptureSettings
   route: EventsRoute
   uuidV7: (ms: number) => string
+  /** What is known of the request so far. */
+  seen: DebugFacts
 }
 type Sent = { token: string; sentAtMs: number | undefined; isHistorical: boolean }
 
@@ -126,6 +171,8 @@ function readUsual(request: RawRequest, given: ReadingOf): CapturedEvent[] | und
   metrics.observe('capture_full_payload_size', request.body.length)
   metrics.count('capture_events_received_total', quick.length)
   metrics.observe('capture_event_batch_size', quick.length)
+  given.seen.token = quick.token
+  given.seen.received = quick.length
   return quick.build(contextOf(request, quick, given))
 }
 
@@ -148,11 +195,15 @@ async function readEvents(
   const { ports, config, route } = given
   const { metrics } = ports
   const limits = { payloadBytesMax: config.payloadBytesMax, reserve: request.reserve }
-  const { text, query } = await decodePayload(request, limits, { unwrapsTwice: route.unwrapsTwice === true })
+  const decoded = await decodePayload(request, limits, { unwrapsTwice: route.unwrapsTwice === true })
+  const { text, query } = decoded
+  given.seen.compression = decoded.compression
   metrics.observe('capture_full_payload_size', text.length)
   const sent = readRequest(text, query, { acceptsEngage: route.acceptsEngage === true })
   metrics.count('capture_events_received_total', sent.events.length)
   metrics.observe('capture_event_batch_size', sent.events.length)
+  given.seen.token = sent.token
+  given.seen.received = sent.events.length
   const context = contextOf(request, sent, given)
   for (const one of sent.events) {
     const built = buildEvents(one, context)

@@ -40,6 +40,17 @@ export function dataText(data: EventData): string {
   return String(JSON.parse(`"${data.bytes.toString('utf8', data.from, data.until)}"`))
 }
 
+/** How long that text is in UTF-8. */
+export function dataLength(data: EventData): number {
+  if (typeof data === 'string') return Buffer.byteLength(data)
+  let length = 0
+  for (let at = data.from; at < data.until; at++) {
+    if (data.bytes[at] === 92) at++
+    length++
+  }
+  return length
+}
+
 /** Which stream it belongs to, decided by its name alone. */
 export type CapturedKind = 'analytics' | 'ai' | 'exception' | 'heatmap' | 'client-warning' | 'replay'
 

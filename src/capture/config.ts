@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { warningsConfigSchema } from './warnings/config.ts'
 
 /** Settings of the v0 routes; admission, v1, replay and AI have their own. */
 export const captureConfigSchema = z.strictObject({
@@ -16,5 +17,6 @@ export const captureConfigSchema = z.strictObject({
   retryAfterS: z.number().int().min(1).default(1).meta({
     description: 'What Retry-After says when the log cannot take events, in seconds.',
   }),
+  warnings: warningsConfigSchema.prefault({}),
 })
 export type CaptureConfig = z.infer<typeof captureConfigSchema>

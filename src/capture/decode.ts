@@ -32,6 +32,8 @@ export type Payload = {
   text: string
   /** The query, parsed; undefined if there is none. */
   query: URLSearchParams | undefined
+  /** What was found around the text, the innermost of it. */
+  compression: 'gzip' | 'lz64' | 'base64' | 'none'
 }
 type Compression = 'gzip' | 'lz64' | 'base64' | undefined
 
@@ -68,7 +70,17 @@ export async function decodePayload(
   const packed = hint === 'lz64' && !isForm ? given : payload
   let text = await unpack(packed, hint, limits)
   if (options.unwrapsTwice === true) text = unwrapText(text)
-  return { text: loneSurrogate.test(text) ? repairSurrogates(text) : text, query }
+  return {
+    text: loneSurrogate.test(text) ? repairSurrogates(text) : text,
+    query,
+    compression: isGzipped(packed, hint)
+      ? 'gzip'
+      : hint === 'lz64'
+        ? hint
+        : packed === given
+          ? 'none'
+          : 'base64',
+  }
 }
 
 /** JSON values: a parse error is the client's, with the parser's sentence and no part of the data. */
@@ -137,9 +149,12 @@ function compressionOf(text: string | null | undefined): Compression {
   }
 }
 
+function isGzipped(payload: Buffer, hint: Compression): boolean {
+  return hint === 'gzip' || (payload[0] === 0x1f && payload[1] === 0x8b && payload[2] === 8)
+}
+
 async function unpack(payload: Buffer, hint: Compression, limits: DecodeLimits): Promise<string> {
-  const isGzip = payload[0] === 0x1f && payload[1] === 0x8b && payload[2] === 8
-  if (isGzip || hint === 'gzip') {
+  if (isGzipped(payload, hint)) {
     const unpacked = await gunzipBounded(payload, limits.payloadBytesMax)
     limits.reserve?.(unpacked.length)
     return utf8Text(unpacked, 'invalid gzip data')

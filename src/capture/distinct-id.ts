@@ -1,4 +1,4 @@
-const lengthMax = 200
+export const distinctIdLengthMax = 200
 
 /**
  * A distinct id as text, by the rules of PostHog's v0 capture: other JSON values are written as JSON with sorted
@@ -8,11 +8,16 @@ const lengthMax = 200
  * @param text the value as it stands in the request, so that whole numbers keep all their digits.
  */
 export function normalizeDistinctId(value: unknown, text?: string): string | undefined {
+  const id = distinctIdText(value, text)
+  return id !== undefined && id.length > distinctIdLengthMax ? cut(id) : id
+}
+
+/** The same before it is cut. */
+export function distinctIdText(value: unknown, text?: string): string | undefined {
   if (value === undefined || value === null) return undefined
   let id = typeof value === 'string' ? value : stringify(value, text)
   if (id.includes('\0')) id = id.replaceAll('\0', '\uFFFD')
-  if (id.trim() === '') return undefined
-  return id.length > lengthMax ? cut(id) : id
+  return id.trim() === '' ? undefined : id
 }
 
 function stringify(value: unknown, text: string | undefined): string {
@@ -29,7 +34,7 @@ function sortKeys(value: unknown): unknown {
 
 function cut(id: string): string {
   let units = 0
-  for (let points = 0; points < lengthMax && units < id.length; points++)
+  for (let points = 0; points < distinctIdLengthMax && units < id.length; points++)
     units += (id.codePointAt(units) ?? 0) > 0xffff ? 2 : 1
   return id.slice(0, units)
 }

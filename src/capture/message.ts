@@ -16,10 +16,10 @@ export function toRecord(routed: RoutedEvent): NewRecord {
   const isHistorical =
     topic === topics.historical ||
     (event.isHistorical && event.kind === 'analytics' && topic !== topics.captured)
-  const head = `{"uuid":"${event.uuid}","distinct_id":${quote(event.distinctId)},"ip":${quote(event.ip)},"data":`
+  const head = `{"uuid":"${event.uuid}","distinct_id":${quote(event.distinctId)},"ip":${quoteIp(event.ip)},"data":`
   let tail = `,"now":"${now}"`
   if (event.sentAt !== undefined) tail += `,"sent_at":${quote(event.sentAt)}`
-  tail += `,"token":${quote(event.token)},"event":${quote(event.event)},"timestamp":"${formatInstant(event.timestampMs)}"`
+  tail += `,"token":${quoteToken(event.token)},"event":${quoteName(event.event)},"timestamp":"${formatInstant(event.timestampMs)}"`
   if (event.isCookieless) tail += ',"is_cookieless_mode":true'
   tail += isHistorical ? ',"historical_migration":true}' : '}'
   const headers: Record<string, HeaderValue> = {
@@ -57,6 +57,10 @@ function formatNow(ms: number): string {
   return lastNow
 }
 
+const quoteToken = createLastQuoted()
+const quoteIp = createLastQuoted()
+const quoteName = createLastQuoted()
+
 const scratchBytesMin = 65_536
 /** The bytes that stand between the texts and their own buffer; it grows to the largest message. */
 let scratch: Buffer = Buffer.alloc(0)
@@ -83,8 +87,24 @@ function writeValue(head: string, data: string, tail: string): Buffer {
   }
   out[at++] = 34
   at += scratch.write(tail, at)
-  const value = Buffer.allocUnsafe(at)
-  value.set(out.subarray(0, at))
+  return takeFromScratch(at)
+}
+
+const slabBytes = 65_536
+/** Values are cut from it one after the other; it goes when the last of them has been written. */
+let slab: Buffer = Buffer.alloc(0)
+let slabAt = 0
+
+/** A copy of the first bytes of the scratch buffer. */
+function takeFromScratch(length: number): Buffer {
+  if (length * 4 > slabBytes) return Buffer.from(scratch.subarray(0, length))
+  if (slabAt + length > slab.length) {
+    slab = Buffer.allocUnsafeSlow(slabBytes)
+    slabAt = 0
+  }
+  const value = slab.subarray(slabAt, slabAt + length)
+  scratch.copy(value, 0, 0, length)
+  slabAt += length
   return value
 }
 
@@ -97,11 +117,22 @@ function joinValue(head: string, data: EscapedJson, tail: string): Buffer {
   at += data.bytes.copy(scratch, at, data.from, data.until)
   scratch[at++] = 34
   at += scratch.write(tail, at)
-  const value = Buffer.allocUnsafe(at)
-  scratch.copy(value, 0, 0, at)
-  return value
+  return takeFromScratch(at)
 }
 
 function quote(text: string): string {
   return JSON.stringify(text)
+}
+
+/** Quotes a text that is most often the same as the last one. */
+function createLastQuoted(): (text: string) => string {
+  let last = ''
+  let quoted = '""'
+  return (text) => {
+    if (text !== last) {
+      quoted = quote(text)
+      last = text
+    }
+    return quoted
+  }
 }

@@ -57,13 +57,22 @@ async function runCommand(
     invocation.terminal.out(describeCommand(command))
     return 0
   }
+  const [surplus] = positionals.slice(command.wordsMax ?? 0)
+  if (surplus !== undefined) throw new UsageError(`${command.name} does not know what to do with ${surplus}.`)
   return command.run({
     options,
     positionals,
     isJson: options.json === true || !invocation.terminal.isInteractive,
     terminal: invocation.terminal,
     signal: invocation.signal,
-    config: () => loadConfig(configSchema, configSources(invocation.environment, options, shorthands)),
+    config: () => {
+      const loaded = loadConfig(configSchema, configSources(invocation.environment, options, shorthands))
+      for (const name of loaded.strayVariables)
+        invocation.terminal.err(
+          `${name} is set, but there is no such setting; "rowmill config" lists them all.\n`,
+        )
+      return loaded
+    },
   })
 }
 

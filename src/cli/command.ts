@@ -32,6 +32,8 @@ export type Command = {
   /** `trace <uuid | distinct id>` */
   usage: string
   options: Readonly<Record<string, OptionSpec>>
+  /** Words beside the options that it takes (default 0); more are wrong usage. */
+  wordsMax?: number
   run: (context: CommandContext) => Promise<ExitCode>
 }
 

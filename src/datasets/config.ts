@@ -1,56 +1,37 @@
-import { z } from "zod";
+import { z } from 'zod'
 
 /** How ready messages are gathered into inserts. */
 export const datasetsConfig = z.strictObject({
-	batchRecordsMax: z
-		.int()
-		.min(1)
-		.max(1_000_000)
-		.default(10_000)
-		.meta({ description: "Rows in one insert into the warehouse." }),
-	batchBytesMax: z
-		.int()
-		.min(1)
-		.default(8 * 1024 * 1024)
-		.meta({
-			description: "Bytes of messages in one insert into the warehouse.",
-		}),
-	batchWaitMs: z
-		.int()
-		.min(0)
-		.default(250)
-		.meta({
-			description: "How long an insert waits to fill after its first message.",
-		}),
-	quietBatchWaitMs: z
-		.int()
-		.min(0)
-		.default(1000)
-		.meta({
-			description:
-				"The same for the ledger, drops, warnings and app metrics, for which nobody waits.",
-		}),
-	replayMessageBytesMax: z
-		.int()
-		.min(1)
-		.default(64 * 1024 * 1024)
-		.meta({
-			description:
-				"Bytes of a replay message after decompression; a larger one is a dead letter.",
-		}),
-	replayUrlsMax: z
-		.int()
-		.min(0)
-		.default(25)
-		.meta({ description: "Addresses kept of one session and batch." }),
-	replayWritesMax: z
-		.int()
-		.min(1)
-		.default(4)
-		.meta({
-			description:
-				"Replay blocks that one batch writes to the blob store side by side.",
-		}),
-});
+  batchRecordsMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(10_000)
+    .meta({ description: 'Rows in one insert into the warehouse.' }),
+  batchBytesMax: z
+    .int()
+    .min(1)
+    .default(8 * 1024 * 1024)
+    .meta({
+      description: 'Bytes of messages in one insert into the warehouse.',
+    }),
+  batchWaitMs: z.int().min(0).default(250).meta({
+    description: 'How long an insert waits to fill after its first message.',
+  }),
+  quietBatchWaitMs: z.int().min(0).default(1000).meta({
+    description: 'The same for the ledger, drops, warnings and app metrics, for which nobody waits.',
+  }),
+  replayMessageBytesMax: z
+    .int()
+    .min(1)
+    .default(64 * 1024 * 1024)
+    .meta({
+      description: 'Bytes of a replay message after decompression; a larger one is a dead letter.',
+    }),
+  replayUrlsMax: z.int().min(0).default(25).meta({ description: 'Addresses kept of one session and batch.' }),
+  replayWritesMax: z.int().min(1).default(4).meta({
+    description: 'Replay blocks that one batch writes to the blob store side by side.',
+  }),
+})
 
-export type DatasetsConfig = z.infer<typeof datasetsConfig>;
+export type DatasetsConfig = z.infer<typeof datasetsConfig>

@@ -33,30 +33,38 @@ export function createBodyReader(now: () => number, bodyStallMs: number): BodyRe
       if (declared !== undefined && declared > bodyBytesMax) throw tooLarge(bodyBytesMax)
       if (declared !== undefined && !hold(declared)) throw busy()
       return new Promise((resolve, reject) => {
-        const chunks: Buffer[] = []
+        let first: Buffer | undefined
+        let more: Buffer[] | undefined
         let length = 0
-        const reading: Reading = { lastAt: now(), fail: (error) => finish(() => reject(error)) }
-        readings.add(reading)
-        const finish = (settle: () => void) => {
+        const fail = (error: RowmillError) => {
           readings.delete(reading)
           request.off('data', onData)
-          request.off('end', onEnd)
-          request.off('close', onClose)
-          settle()
+          reject(error)
         }
+        const reading: Reading = { lastAt: now(), fail }
+        readings.add(reading)
         const onData = (chunk: Buffer) => {
-          reading.lastAt = now()
           length += chunk.length
-          if (length > bodyBytesMax) return finish(() => reject(tooLarge(bodyBytesMax)))
-          if (declared === undefined && !hold(chunk.length)) return finish(() => reject(busy()))
-          chunks.push(chunk)
+          if (length > bodyBytesMax) return fail(tooLarge(bodyBytesMax))
+          if (declared === undefined && !hold(chunk.length)) return fail(busy())
+          if (first === undefined) first = chunk
+          else {
+            more ??= [first]
+            more.push(chunk)
+          }
+          // The last piece is followed by the end at once.
+          if (length !== declared) reading.lastAt = now()
         }
-        const onEnd = () =>
-          finish(() => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length)))
-        const onClose = () => finish(() => resolve(undefined))
+        // What is told after an end or a failure changes nothing: a promise is settled once.
         request.on('data', onData)
-        request.on('end', onEnd)
-        request.on('close', onClose)
+        request.on('end', () => {
+          readings.delete(reading)
+          resolve(more === undefined ? (first ?? empty) : Buffer.concat(more, length))
+        })
+        request.on('close', () => {
+          readings.delete(reading)
+          resolve(undefined)
+        })
       })
     },
     sweep() {

@@ -242,7 +242,7 @@ class Exchanges {
     const startedAt = clock.monotonic()
     const held = { bytes: 0 }
     inFlight.enter()
-    response.once('close', () => {
+    response.on('close', () => {
       inFlight.freeBytes(held.bytes)
       inFlight.leave()
       // 499: the client went away before the answer.

@@ -1,10 +1,11 @@
 /** Looks at everything that can be wrong before and while Rowmill runs, and says what to do about it. */
-import { constants } from 'node:fs'
-import { access, mkdir, statfs } from 'node:fs/promises'
+import { constants, existsSync } from 'node:fs'
+import { access, statfs } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { isRowmillError } from '../errors/rowmill-error.ts'
 import { topics as names } from '../event/topics.ts'
 import type { Config } from './config/config.ts'
+import { hasData } from './data-dir.ts'
 import { type JoinedEngines, joinEngines } from './join.ts'
 import { readRunFile } from './run-file.ts'
 
@@ -32,10 +33,11 @@ export async function examine(
           subject: 'serve',
           state: 'doubtful',
           says: 'is not running in this data folder',
-          advice: 'Start it with "rowmill serve"; what follows was started for this check alone.',
+          advice: `Start it with "rowmill serve"${hasData(config.dataDir) ? '; what follows was started for this check alone' : ''}.`,
         }
       : await readiness(running.url),
   )
+  if (!hasData(config.dataDir)) return findings
   try {
     await using engines = await joinEngines(config)
     findings.push(...(await examineEngines(engines)))
@@ -58,7 +60,10 @@ function machine(): Finding {
 
 async function folder(config: Config): Promise<Finding[]> {
   try {
-    await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+    if (!existsSync(config.dataDir)) {
+      const says = `${config.dataDir} does not exist yet`
+      return [{ subject: 'data folder', state: 'doubtful', says, advice: '"rowmill serve" makes it.' }]
+    }
     await access(config.dataDir, constants.W_OK)
   } catch (error) {
     return [

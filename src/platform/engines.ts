@@ -22,15 +22,21 @@ export type Engines = AsyncDisposable & {
   connections: Pick<RunFile, 'databaseUrl' | 'warehouse'>
 }
 
+export type OpenOptions = {
+  running?: RunFile | undefined
+  /** Runs on a warehouse that is started here as soon as it is up, while the relational store still starts. */
+  prepareOwnWarehouse?: (warehouse: Warehouse) => Promise<void>
+}
+
 export async function openEngines(
   ground: Ground,
   config: Config,
-  options: { running?: RunFile | undefined } = {},
+  options: OpenOptions = {},
 ): Promise<Engines> {
   await using stack = new AsyncDisposableStack()
   const opening = await Promise.allSettled([
     openDatabaseOf(ground, config, options.running).then((opened) => stack.use(opened)),
-    openWarehouseOf(ground, config, options.running).then((opened) => stack.use(opened)),
+    openWarehouseOf(ground, config, options).then((opened) => stack.use(opened)),
   ])
   const failed = opening.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
@@ -71,11 +77,13 @@ type OpenedWarehouse = AsyncDisposable & { warehouse: Warehouse; connection: Run
 async function openWarehouseOf(
   ground: Ground,
   config: Config,
-  running: RunFile | undefined,
+  { running, prepareOwnWarehouse }: OpenOptions,
 ): Promise<OpenedWarehouse> {
   await using stack = new AsyncDisposableStack()
   const connection = await warehouseConnection(ground, { config, running, stack })
   const warehouse = stack.use(await openWarehouse(ground, { ...config.warehouse, ...connection }))
+  const isOwn = config.warehouse.url === undefined && running === undefined
+  if (isOwn) await prepareOwnWarehouse?.(warehouse)
   const owned = stack.move()
   return { warehouse, connection, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

@@ -11,6 +11,7 @@ import type { Random } from '../ports/random.ts'
 import type { Warehouse } from '../ports/warehouse.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Config } from './config/config.ts'
+import { assertData, openDataDir } from './data-dir.ts'
 import { openEngines } from './engines.ts'
 import { createGround } from './ground.ts'
 import { readRunFile } from './run-file.ts'
@@ -29,7 +30,16 @@ export type JoinedEngines = AsyncDisposable & {
   url: string | undefined
 }
 
-export async function joinEngines(config: Config): Promise<JoinedEngines> {
+/**
+ * A folder in which Rowmill has never run is refused with `DATA_DIR_UNUSABLE`, unless `isNewAllowed`: then it
+ * is made.
+ */
+export async function joinEngines(
+  config: Config,
+  options: { isNewAllowed?: boolean } = {},
+): Promise<JoinedEngines> {
+  if (options.isNewAllowed === true) await openDataDir(config.dataDir)
+  else assertData(config.dataDir)
   const ground = createGround(
     { ...config, logLevel: config.logLevel === 'info' ? 'warn' : config.logLevel },
     { isToStderr: true },

@@ -13,6 +13,11 @@ const folders = {
 /** Names of the migrations that were applied now. Any number of processes may do this at once. */
 export type AppliedMigrations = { database: string[]; warehouse: string[] }
 
+/** For a warehouse that this process has just started and nobody else can reach yet: no lock, no relational store. */
+export async function migrateOwnWarehouse(warehouse: Warehouse, logger: Logger): Promise<void> {
+  await migrateWarehouse(warehouse, { files: await loadMigrations(folders.clickhouse), logger })
+}
+
 export async function migrateEngines(engines: {
   database: Database
   warehouse: Warehouse | undefined

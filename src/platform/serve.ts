@@ -6,8 +6,6 @@
  * have in hand, then the engines stop. What is not done after `shutdownMs` is abandoned and read again at the
  * next start. A role that fails for good stops everything, and `serve` throws what it failed with.
  */
-import { constants } from 'node:fs'
-import { access, chmod, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { openEmbeddedBlobs } from '../adapters/embedded/blobs.ts'
 import { openEmbeddedCache } from '../adapters/embedded/cache.ts'
@@ -16,13 +14,13 @@ import { openApi } from '../api/api.ts'
 import { generateKey, listKeys, storeKey } from '../api/auth/keys.ts'
 import { runDeletions } from '../api/deletions/run-deletions.ts'
 import { ensureFirstProject, generateToken, type Project } from '../api/projects/projects.ts'
-import { RowmillError } from '../errors/rowmill-error.ts'
 import { type HttpServer, openHttpServer } from '../http/http.ts'
 import type { Route } from '../http/route.ts'
 import type { Config } from './config/config.ts'
+import { openDataDir } from './data-dir.ts'
 import { openEngines } from './engines.ts'
 import { createGround, type Ground } from './ground.ts'
-import { migrateEngines } from './migrate.ts'
+import { migrateEngines, migrateOwnWarehouse } from './migrate.ts'
 import { openCaptureRole } from './roles/capture-role.ts'
 import { runDatasetsRole } from './roles/datasets-role.ts'
 import { runIngestRole } from './roles/ingest-role.ts'
@@ -110,29 +108,21 @@ async function openWorld(ground: Ground, config: Config, stack: AsyncDisposableS
   const dataDir = resolve(config.dataDir)
   await openDataDir(dataDir)
   const log = stack.use(await openEmbeddedLog({ ...ground, directory: join(dataDir, 'log') }, config.log))
-  const engines = stack.use(await openEngines(ground, { ...config, dataDir }))
+  const engines = stack.use(
+    await openEngines(
+      ground,
+      { ...config, dataDir },
+      {
+        prepareOwnWarehouse: (warehouse) => migrateOwnWarehouse(warehouse, ground.logger),
+      },
+    ),
+  )
   await migrateEngines({ ...engines, logger: ground.logger })
   const cache = stack.use(await openEmbeddedCache({ ...ground, database: engines.database }, config.cache))
   const blobs = stack.use(
     await openEmbeddedBlobs({ directory: join(dataDir, 'blobs'), random: ground.random }),
   )
   return { ...ground, config, log, engines, cache, blobs }
-}
-
-/** Closed to others, but where Rowmill runs as root PostgreSQL's own user has to pass through it. */
-async function openDataDir(dataDir: string): Promise<void> {
-  const isRoot = process.getuid?.() === 0
-  try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
-    if (isRoot) await chmod(dataDir, 0o711)
-    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
-  } catch (cause) {
-    throw new RowmillError(
-      'DATA_DIR_UNUSABLE',
-      `The data folder ${dataDir} cannot be made or written; make it writable for this user, or set dataDir (ROWMILL_DATA_DIR).`,
-      { cause },
-    )
-  }
 }
 
 /** Topics, project 1 and a key: what a first start creates and later ones find. */

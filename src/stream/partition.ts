@@ -157,7 +157,7 @@ function isInterruption({ signal }: Lease, error: unknown): boolean {
 
 function announce(own: Lease): void {
   const { lease, run } = own
-  run.ports.logger.info({ ...fieldsOf(own), position: lease.position }, 'A partition was leased')
+  run.ports.logger.debug({ ...fieldsOf(own), position: lease.position }, 'A partition was leased')
   if (lease.skippedTo !== undefined)
     run.ports.logger.error(
       { ...fieldsOf(own), position: lease.position, skippedTo: lease.skippedTo },

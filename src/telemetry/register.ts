@@ -33,6 +33,11 @@ export const metricRegister = {
     help: 'Event restrictions that matched an event.',
     labels: ['restriction_type', 'pipeline'],
   },
+  capture_events_admitted_during_billing_grace_period_total: {
+    kind: 'counter',
+    help: 'Events that passed although their project is over its quota, because it is spared for a while.',
+    labels: ['resource'],
+  },
   capture_events_dropped_total: {
     kind: 'counter',
     help: 'Events that capture accepted and dropped, or refused, by cause.',
@@ -90,6 +95,11 @@ export const metricRegister = {
     help: 'Bytes of a request as it was sent.',
     labels: [],
     buckets: bytes,
+  },
+  capture_warnings_lost_total: {
+    kind: 'counter',
+    help: 'Warnings about refused requests that the log did not take.',
+    labels: [],
   },
   database_failures_total: {
     kind: 'counter',

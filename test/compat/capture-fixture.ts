@@ -4,11 +4,12 @@ import { createSystemClock } from '../../src/adapters/embedded/clock.ts'
 import { createSystemRandom } from '../../src/adapters/embedded/random.ts'
 import { addressOf } from '../../src/capture/admission/address.ts'
 import type { Admission } from '../../src/capture/admission/types.ts'
-import { type CaptureSettings, createCapture } from '../../src/capture/capture.ts'
+import { type CapturePorts, type CaptureSettings, createCapture } from '../../src/capture/capture.ts'
 import { captureConfigSchema } from '../../src/capture/config.ts'
 import type { LogHeaders } from '../../src/event/headers.ts'
 import { httpConfigSchema } from '../../src/http/config.ts'
 import { openHttpServer } from '../../src/http/http.ts'
+import type { Route } from '../../src/http/route.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { NewRecord } from '../../src/ports/log.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
@@ -17,7 +18,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 export type Message = Record<string, unknown> & { data: string }
 export type Written = { topic: string; key: string | null; headers: LogHeaders; message: Message }
 
-const admitAll: Pick<Admission, 'admit'> = {
+export const admitAll: Pick<Admission, 'admit'> = {
   admit: (events) => ({
     accepted: events.map((event) => ({
       event,
@@ -40,6 +41,8 @@ export async function openCapture(
     config?: Partial<CaptureSettings>
     append?: (records: readonly NewRecord[]) => Promise<void>
     admission?: Pick<Admission, 'admit'>
+    /** Routes beside those of v0. */
+    more?: (ports: CapturePorts, config: CaptureSettings) => Route[]
   } = {},
 ) {
   const written: Written[] = []
@@ -66,12 +69,10 @@ export async function openCapture(
     aiLanePredicate: 'allowlist' as const,
     ...options.config,
   }
-  const capture = createCapture(
-    { log, admission, clock, random: createSystemRandom(), metrics, logger },
-    config,
-  )
+  const ports = { log, admission, clock, random: createSystemRandom(), metrics, logger }
+  const routes = [...createCapture(ports, config).routes, ...(options.more?.(ports, config) ?? [])]
   const settings = { ...httpConfigSchema.parse({}), host: '127.0.0.1', port: 0 }
-  const server = await openHttpServer({ logger, metrics, clock }, settings, capture.routes)
+  const server = await openHttpServer({ logger, metrics, clock }, settings, routes)
   return {
     url: server.address.url,
     written,

@@ -55,12 +55,21 @@ test('a second start on the folder says who has it, and a second signal ends the
 
   // Without its engine's answer the stop takes its time, so that the second signal finds it stopping.
   const { clickhouse } = await rowmill.engines()
-  assert.ok(clickhouse !== undefined && rowmill.pid !== undefined)
+  const { pid } = rowmill
+  assert.ok(clickhouse !== undefined && pid !== undefined)
   process.kill(clickhouse, 'SIGSTOP')
   const ended = rowmill.end('SIGTERM')
   await waitFor(async () => !(await rowmill.isReady().catch(() => false)))
-  process.kill(rowmill.pid, 'SIGINT')
-  assert.equal(await ended, 130)
+  let exitCode: number | null | undefined
+  const watched = ended.then((code) => {
+    exitCode = code
+  })
+  await waitFor(() => {
+    if (exitCode === undefined) process.kill(pid, 'SIGINT')
+    return exitCode !== undefined
+  })
+  await watched
+  assert.equal(exitCode, 130)
   process.kill(clickhouse, 'SIGKILL')
   await rowmill.start()
 })
@@ -69,13 +78,13 @@ test('a start that cannot be says why in a sentence and ends with 1', async () =
   await using dir = await tempDir('rowmill-stop-')
   const file = join(dir.path, 'file')
   await writeFile(file, '')
-  const taken = createServer()
+  await using taken = createServer()
   taken.listen(0, '127.0.0.1')
   await once(taken, 'listening')
   const address = taken.address()
   assert.ok(address !== null && typeof address === 'object')
   const port = String(address.port)
-  const rowmill = new RowmillProcess({ dataDir: join(dir.path, 'data'), port: 0, token, apiKey })
+  const rowmill = new RowmillProcess({ dataDir: dir.path, port: 0, token, apiKey })
   const starts: [parameters: string[], says: RegExp][] = [
     [['--port', port], new RegExp(`PORT_UNUSABLE: Listening on 127.0.0.1:${port} failed: another program`)],
     [['--data-dir', join(file, 'data')], /DATA_DIR_UNUSABLE: The data folder .* cannot be made or written/],
@@ -91,5 +100,4 @@ test('a start that cannot be says why in a sentence and ends with 1', async () =
     assert.match(err, says)
     assert.doesNotMatch(err, /^ {4}at /m)
   }
-  taken.close()
 })

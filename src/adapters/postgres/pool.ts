@@ -29,8 +29,7 @@ export function createPool(context: DatabaseContext, config: ConnectionConfig): 
   })
   pool.on('error', (error) => {
     // While all is closed, PostgreSQL may be quicker to end a connection than the pool.
-    if (closing.signal.aborted) return
-    logger.warn({ error: failureOf(error) }, 'An idle connection to PostgreSQL broke.')
+    if (!closing.signal.aborted) logger.warn({ error: failureOf(error) }, 'An idle connection broke.')
   })
   let waiting = 0
   let closed: Promise<void> | undefined
@@ -65,29 +64,30 @@ export function createPool(context: DatabaseContext, config: ConnectionConfig): 
   }
 
   return {
-    async withClient(use) {
-      const client = await checkOut()
-      let broken: Error | undefined
-      const onError = (error: Error) => {
-        broken = error
-      }
-      client.on('error', onError)
-      try {
-        return await use(client)
-      } catch (error) {
-        // After a lost connection, or a rollback that failed, nobody knows the state of the session.
-        if (isUnusable(error)) broken = error
-        throw error
-      } finally {
-        client.removeListener('error', onError)
-        client.release(broken)
-      }
-    },
+    withClient: async (use) => useClient(await checkOut(), use),
     [Symbol.asyncDispose]() {
       closing.abort()
       closed ??= pool.end()
       return closed
     },
+  }
+}
+
+async function useClient<T>(client: pg.PoolClient, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  let broken: Error | undefined
+  const onError = (error: Error) => {
+    broken = error
+  }
+  client.on('error', onError)
+  try {
+    return await use(client)
+  } catch (error) {
+    // After a lost connection, or a rollback that failed, nobody knows the state of the session.
+    if (isUnusable(error)) broken = error
+    throw error
+  } finally {
+    client.removeListener('error', onError)
+    client.release(broken)
   }
 }
 

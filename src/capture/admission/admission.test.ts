@@ -104,6 +104,23 @@ test('recordings have a quota of their own', async () => {
   assert.equal(typeof s.one(), 'object')
 })
 
+test('what passes while a token over its quota is spared is counted, once and under its own resource first', async () => {
+  const spared = [{ member: 'phc_a', score: soon }]
+  await using s = await setup({ cacheKeyPrefix: 'x/' }, async (cache) => {
+    await cache.sortedAdd('x/@posthog/quota-limiting-suspended/events', spared)
+    await cache.sortedAdd('x/@posthog/quota-limiting-suspended/exceptions', spared)
+  })
+  for (const event of ['$pageview', '$exception', '$ai_generation'])
+    assert.equal(typeof s.one({ event }), 'object')
+  s.one({ token: 'phc_b' })
+  const name = 'capture_events_admitted_during_billing_grace_period_total'
+  assert.equal(await s.metrics.value(name, { resource: 'events' }), 2)
+  assert.equal(await s.metrics.value(name, { resource: 'exceptions' }), 1)
+  await s.clock.advance(1_001_000)
+  s.one()
+  assert.equal(await s.metrics.value(name, { resource: 'events' }), 2)
+})
+
 test('a quota is noticed within the refresh interval, ends at its time, and survives a cache that is down', async () => {
   await using s = await setup({})
   assert.equal(typeof s.one(), 'object')

@@ -27,6 +27,8 @@ export type AdmissionDeps = { cache: Cache; clock: Clock; random: Random; metric
 const sweepIntervalMs = 60_000
 const sweepJitterMs = 10_000
 
+const noneLimited: ReadonlySet<CapturedEvent> = new Set()
+
 export async function openAdmission(
   deps: AdmissionDeps,
   config: AdmissionConfig,
@@ -58,6 +60,7 @@ function refreshes(config: AdmissionConfig, parts: AdmissionParts) {
     intervalMs: config.quotaRefreshMs,
     read: async () => {
       await parts.quotas.refresh()
+      await parts.suspended.refresh()
       await parts.replayOverflow.refresh()
     },
   }
@@ -100,9 +103,9 @@ function admit(
   events: readonly CapturedEvent[],
   resource: 'events' | 'recordings',
 ): Admitted {
-  const admitted: Admitted = { accepted: [], dropped: [], limited: new Set(), quotaLimited: [] }
-  const limited = new Set<CapturedEvent>()
-  const quotaLimited = new Set<string>()
+  const admitted: Pick<Admitted, 'accepted' | 'dropped'> = { accepted: [], dropped: [] }
+  let limited: Set<CapturedEvent> | undefined
+  let quotaLimited: Set<string> | undefined
   for (const event of events) {
     const verdict = decide(event, resource)
     if (verdict.kind === 'drop') {
@@ -111,12 +114,17 @@ function admit(
         reason: verdict.reason,
         ...(verdict.details === undefined ? {} : { details: verdict.details }),
       })
-      if (verdict.resource !== undefined) quotaLimited.add(verdict.resource)
+      if (verdict.resource !== undefined) {
+        quotaLimited ??= new Set()
+        quotaLimited.add(verdict.resource)
+      }
       continue
     }
     admitted.accepted.push(verdict.routed)
-    if (verdict.isLimited) limited.add(event)
+    if (!verdict.isLimited) continue
+    limited ??= new Set()
+    limited.add(event)
   }
   assert.equal(admitted.accepted.length + admitted.dropped.length, events.length)
-  return { ...admitted, limited, quotaLimited: [...quotaLimited] }
+  return { ...admitted, limited: limited ?? noneLimited, quotaLimited: [...(quotaLimited ?? [])] }
 }

@@ -2,11 +2,11 @@
 import type { DropReason } from '../../event/drop.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { type CapturedEvent, dataText, type RoutedEvent } from '../captured-event.ts'
+import { type CapturedEvent, dataLength, type RoutedEvent } from '../captured-event.ts'
 import { type AddressClaims, addressOf, eventKey } from './address.ts'
 import type { AdmissionConfig } from './config.ts'
 import type { AdmissionParts } from './parts.ts'
-import { exceededQuota } from './quota.ts'
+import { exceededQuota, graceResource } from './quota.ts'
 import type { AppliedRestrictions, RestrictionPipeline } from './restrictions.ts'
 
 export type Verdict =
@@ -38,8 +38,16 @@ export function createDecision(scope: Scope): Decision {
     const applied = config.restrictions.isEnabled ? restrict(scope, event) : undefined
     if (applied?.drops === true) return { kind: 'drop', reason: 'event_restriction' }
     const overBudget = event.kind === 'ai' ? aiBudget(scope, event) : undefined
-    return overBudget ?? accept(scope, event, applied)
+    if (overBudget !== undefined) return overBudget
+    if (!parts.suspended.isEmpty) countGrace(scope, event, resource)
+    return accept(scope, event, applied)
   }
+}
+
+function countGrace({ parts, metrics }: Scope, event: CapturedEvent, global: 'events' | 'recordings'): void {
+  const resource = graceResource(event, global, parts.suspended)
+  if (resource !== undefined)
+    metrics.count('capture_events_admitted_during_billing_grace_period_total', 1, { resource })
 }
 
 /** Heatmaps and warnings are never restricted. */
@@ -65,7 +73,7 @@ function restrict({ parts, metrics }: Scope, event: CapturedEvent): AppliedRestr
 
 /** An event that is too large spends nothing of the budget. */
 function aiBudget({ parts, config }: Scope, event: CapturedEvent): Verdict | undefined {
-  const bytes = Buffer.byteLength(dataText(event.data))
+  const bytes = dataLength(event.data)
   if (config.aiEventBytesMax > 0 && bytes > config.aiEventBytesMax)
     return { kind: 'drop', reason: 'ai_event_too_big', details: { bytes, bytesMax: config.aiEventBytesMax } }
   if (config.aiBytesPerSecondMax === 0) return undefined

@@ -5,7 +5,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { AdmissionConfig } from './config.ts'
 import { createLimitedSets } from './limited-sets.ts'
 import { createOverflowLimiter } from './overflow-limiter.ts'
-import { quotaKey } from './quota.ts'
+import { type QuotaResource, quotaKey, suspendedKey } from './quota.ts'
 import { createRestrictions } from './restrictions.ts'
 import { createSlidingWindow } from './sliding-window.ts'
 import { createThresholds } from './thresholds.ts'
@@ -22,13 +22,8 @@ export function createParts(deps: { cache: Cache; clock: Clock }, config: Admiss
   const thresholds = createThresholds(deps.cache, config.rateLimit)
   const limits = { keysMax: config.rateLimit.keysMax, syncKeysMax: config.rateLimit.syncKeysMax }
   return {
-    quotas: createLimitedSets(deps, {
-      events: quotaKey(prefix, 'events'),
-      exceptions: quotaKey(prefix, 'exceptions'),
-      recordings: quotaKey(prefix, 'recordings'),
-      surveys: quotaKey(prefix, 'surveys'),
-      llm_events: quotaKey(prefix, 'llm_events'),
-    }),
+    quotas: createLimitedSets(deps, quotaKeys(prefix, quotaKey)),
+    suspended: createLimitedSets(deps, quotaKeys(prefix, suspendedKey)),
     replayOverflow: createLimitedSets(deps, { sessions: `${prefix}@posthog/capture-overflow/replay` }),
     isDropped: createTokenDropper(config.dropEvents),
     restrictions: createRestrictions(deps, {
@@ -51,5 +46,18 @@ export function createParts(deps: { cache: Cache; clock: Clock }, config: Admiss
     overflow: createOverflowLimiter(deps.clock, config.overflow),
     /** AI events have buckets of their own, so that neither lane spends the other's. */
     aiOverflow: createOverflowLimiter(deps.clock, config.overflow),
+  }
+}
+
+function quotaKeys(
+  prefix: string,
+  keyOf: (prefix: string, resource: QuotaResource) => string,
+): Record<QuotaResource, string> {
+  return {
+    events: keyOf(prefix, 'events'),
+    exceptions: keyOf(prefix, 'exceptions'),
+    recordings: keyOf(prefix, 'recordings'),
+    surveys: keyOf(prefix, 'surveys'),
+    llm_events: keyOf(prefix, 'llm_events'),
   }
 }

@@ -17,6 +17,22 @@ export function quotaKey(prefix: string, resource: QuotaResource): string {
   return `${prefix}@posthog/quota-limits/${resource}`
 }
 
+/** The same of tokens over their quota that are spared for a while: nothing is dropped, what passes is counted. */
+export function suspendedKey(prefix: string, resource: QuotaResource): string {
+  return `${prefix}@posthog/quota-limiting-suspended/${resource}`
+}
+
+/** The resource whose grace period lets the event pass, if one does: its own first, then that of the route. */
+export function graceResource(
+  event: Pick<CapturedEvent, 'event' | 'token' | 'data'>,
+  global: 'events' | 'recordings',
+  suspended: LimitedSets<QuotaResource>,
+): QuotaResource | undefined {
+  const scoped = scopedResource(event)
+  if (scoped !== undefined && suspended.has(scoped, event.token)) return scoped
+  return suspended.has(global, event.token) ? global : undefined
+}
+
 /** The resource that takes the event away, if one does. */
 export function exceededQuota(
   event: Pick<CapturedEvent, 'event' | 'token' | 'data'>,

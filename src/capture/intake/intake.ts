@@ -5,4 +5,4 @@
 import type { CaptureConfig } from '../config.ts'
 
 /** The part of capture's settings that every route needs. */
-export type IntakeConfig = Pick<CaptureConfig, 'trustProxy' | 'retryAfterS' | 'messageBytesMax'>
+export type IntakeConfig = Pick<CaptureConfig, 'trustProxy' | 'retryAfterS' | 'messageBytesMax' | 'warnings'>

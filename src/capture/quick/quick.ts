@@ -118,7 +118,9 @@ function build(
   const { source, out, context } = given
   const distinctId = normalizeDistinctId(sent.distinctId)
   if (distinctId === undefined)
-    throw new RowmillError('EVENT_INVALID', 'event submitted without a distinct_id')
+    throw new RowmillError('EVENT_INVALID', 'event submitted without a distinct_id', {
+      details: { warning: 'missing_distinct_id' },
+    })
   const timestampMs = computeTimestamp({
     timestamp: sent.timestamp,
     offsetMs: undefined,

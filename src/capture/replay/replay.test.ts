@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
+import { uncompressSync } from 'lz4-napi'
 import { captureServer, serverNowMs } from '../../../test/support/capture-server.ts'
 import { RowmillError } from '../../errors/rowmill-error.ts'
 import { topics } from '../../event/topics.ts'
@@ -187,4 +188,25 @@ test('beacons get 204, a full log 503 with Retry-After, OPTIONS 200', async () =
     [answer.status, answer.text, answer.headers['retry-after']],
     [503, 'transient error, please retry', '1'],
   )
+})
+
+test('replay messages are packed with LZ4 where that is asked for, the reasons of drops are not', async () => {
+  const admission = { dropEvents: ['phc_dropped'] }
+  await using plain = await setup({ admission })
+  await using packed = await setup({ admission }, { envelopeCompression: 'lz4' })
+  const body = JSON.stringify([snapshot({ uuid: '0198c0de-0000-7000-8000-000000000001' })])
+  for (const s of [plain, packed]) {
+    assert.equal((await s.send('/s/', { body })).status, 200)
+    const dropped = JSON.stringify([snapshot({}, { token: 'phc_dropped' })])
+    assert.equal((await s.send('/s/', { body: dropped })).status, 200)
+    assert.equal(s.drops().length, 1)
+  }
+  const [expected] = plain.records
+  const [record] = packed.records
+  assert.ok(expected !== undefined && record !== undefined)
+  assert.equal(expected.headers?.['content-encoding'], undefined)
+  assert.equal(record.headers?.['content-encoding'], 'lz4')
+  assert.equal(record.value.readUInt32LE(0), expected.value.length)
+  assert.deepEqual(uncompressSync(record.value), expected.value)
+  assert.equal(record.key, expected.key)
 })

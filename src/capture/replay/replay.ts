@@ -8,26 +8,29 @@ import { preflightResponse, refusalResponse, successResponse } from '../answer.t
 import type { CapturePorts } from '../capture.ts'
 import type { CapturedEvent } from '../captured-event.ts'
 import { clientIp } from '../client-ip.ts'
+import { asksForDebug, type DebugTrace, traceRequest } from '../debug/debug.ts'
 import { decodePayload } from '../decode.ts'
 import type { IntakeConfig } from '../intake/intake.ts'
 import { createSink, type Sink } from '../sink.ts'
 import { computeTimestamp, formatSentAt } from '../timestamp.ts'
 import { chooseToken } from '../token.ts'
 import type { ReplayConfig } from './config.ts'
+import { packMessages } from './pack-messages.ts'
 import { collectSnapshots, parseReplay, type ReplayEvent } from './snapshots.ts'
 
 export type ReplaySettings = ReplayConfig & Pick<IntakeConfig, 'trustProxy' | 'retryAfterS'>
 
 export function createReplayRoutes(ports: CapturePorts, config: ReplaySettings): Route[] {
   const uuids = createUuidSource((length) => ports.random.bytes(length))
-  const scene = { ports, config, uuids, sink: createSink(ports, config) }
+  const log = config.envelopeCompression === 'lz4' ? packMessages(ports.log) : ports.log
+  const scene = { ports, config, uuids, sink: createSink({ ...ports, log }, config) }
   return [
     {
       methods: ['GET', 'POST', 'OPTIONS'],
       path: '/s',
       bodyBytesMax: config.payloadBytesMax,
       handle: async (request) =>
-        request.method === 'OPTIONS' ? preflightResponse(request.headers) : takeSnapshots(scene, request),
+        request.method === 'OPTIONS' ? preflightResponse(request.headers) : answerReplay(scene, request),
       refuse: (error, request) => refusalResponse(error, request.headers, config.retryAfterS),
     },
   ]
@@ -40,10 +43,16 @@ type Scene = {
   sink: Sink
 }
 
-async function takeSnapshots(scene: Scene, request: RawRequest): Promise<RawResponse> {
+function answerReplay(scene: Scene, request: RawRequest): Promise<RawResponse> {
+  if (!asksForDebug(request.headers)) return takeSnapshots(scene, request)
+  const { logger } = scene.ports
+  return traceRequest({ logger, route: '/s', request }, (trace) => takeSnapshots(scene, request, trace))
+}
+
+async function takeSnapshots(scene: Scene, request: RawRequest, trace?: DebugTrace): Promise<RawResponse> {
   const { ports, config } = scene
   const nowMs = ports.clock.now()
-  const { text, query } = await decodePayload(request, {
+  const { text, query, compression } = await decodePayload(request, {
     payloadBytesMax: config.payloadBytesMax,
     reserve: (bytes) => request.reserve(bytes),
   })
@@ -70,6 +79,13 @@ async function takeSnapshots(scene: Scene, request: RawRequest): Promise<RawResp
     isHeatmapSplit: false,
   }
   const { accepted, dropped, quotaLimited } = ports.admission.admit([event], 'session_recordings')
+  trace?.tell({
+    token: event.token,
+    compression,
+    received: events.length,
+    accepted: accepted.length,
+    dropped: dropped.length,
+  })
   await scene.sink.publish(accepted, dropped)
   return successResponse(request.headers, {
     isBeacon: query?.get('beacon') === '1',

@@ -11,12 +11,20 @@ import { parseUuid } from '../../std/uuid.ts'
 import type { Admitted } from '../admission/types.ts'
 import { type AiLanePredicate, isAiEvent } from '../ai/ai-lane.ts'
 import type { CapturePorts } from '../capture.ts'
-import type { RoutedEvent } from '../captured-event.ts'
+import type { CapturedEvent, RoutedEvent } from '../captured-event.ts'
 import { clientIp } from '../client-ip.ts'
+import { asksForDebug, type DebugTrace, traceRequest } from '../debug/debug.ts'
 import type { IntakeConfig } from '../intake/intake.ts'
 import { mergePublished, publishApart } from '../intake/publish-apart.ts'
 import { createSink, type Sink } from '../sink.ts'
 import { validateToken } from '../token.ts'
+import { countDrops } from '../warnings/find-warnings.ts'
+import {
+  type CaptureWarnings,
+  createWarnings,
+  isCaptureWarningType,
+  type WarnedRequest,
+} from '../warnings/warnings.ts'
 import { parseBatch, type V1Batch } from './batch/batch.ts'
 import { judgeEvent } from './batch/event.ts'
 import { captureEvent, invalidEvent } from './capture-event.ts'
@@ -31,12 +39,14 @@ export type V1Settings = V1Config &
   IntakeConfig & { aiLanePredicate: AiLanePredicate; aiMessageBytesMax: number }
 
 /** AI events may make larger messages than others. */
-type CaptureDeps = CapturePorts & { sink: Sink; aiSink: Sink }
+type CaptureDeps = CapturePorts & { sink: Sink; aiSink: Sink; warnings: CaptureWarnings }
 
 export function createV1Routes(ports: CapturePorts, config: V1Settings): Route[] {
+  const sink = createSink(ports, config)
   const deps: CaptureDeps = {
     ...ports,
-    sink: createSink(ports, config),
+    sink,
+    warnings: createWarnings({ ...ports, sink }, config.warnings),
     aiSink: createSink(ports, { messageBytesMax: config.aiMessageBytesMax }),
   }
   return (['/i/v1/analytics/events', '/i/v1/ai/events'] as const).flatMap((path): Route[] => [
@@ -44,7 +54,7 @@ export function createV1Routes(ports: CapturePorts, config: V1Settings): Route[]
       methods: ['POST'],
       path,
       bodyBytesMax: config.bodyBytesMax,
-      handle: (request) => answer(deps, config, { request, isAiOnly: path === '/i/v1/ai/events' }),
+      handle: (request) => answerTraced(deps, config, { request, isAiOnly: path === '/i/v1/ai/events' }),
       refuse: (error, request) =>
         refusal(deps, { tag: tagOfStatus(error.entry.status), message: error.entry.means }, request),
     },
@@ -60,7 +70,21 @@ export function createV1Routes(ports: CapturePorts, config: V1Settings): Route[]
   ])
 }
 
-type Asked = { request: RawRequest; isAiOnly: boolean }
+type Asked = {
+  request: RawRequest
+  isAiOnly: boolean
+  trace?: DebugTrace
+  /** Known as soon as the headers are read. */
+  context?: V1Context
+}
+
+function answerTraced(deps: CaptureDeps, config: V1Settings, asked: Asked): Promise<RawResponse> {
+  const { request } = asked
+  if (!asksForDebug(request.headers)) return answer(deps, config, asked)
+  return traceRequest({ logger: deps.logger, route: request.path, request }, (trace) =>
+    answer(deps, config, { ...asked, trace }),
+  )
+}
 
 async function answer(deps: CaptureDeps, config: V1Settings, asked: Asked): Promise<RawResponse> {
   const { request } = asked
@@ -79,6 +103,9 @@ async function answer(deps: CaptureDeps, config: V1Settings, asked: Asked): Prom
     }
   } catch (error) {
     if (!(error instanceof V1Error)) throw error
+    const { context } = asked
+    if (deps.warnings.isEnabled && context !== undefined && isCaptureWarningType(error.tag))
+      await deps.warnings.send([{ type: error.tag, count: 1 }], warned(context, request))
     return refusal(deps, error, request)
   }
 }
@@ -114,10 +141,12 @@ function commonHeaders({ headers }: Pick<RawRequest, 'headers'>): Record<string,
 async function takeBatch(
   deps: CaptureDeps,
   config: V1Settings,
-  { request, isAiOnly }: Asked,
+  asked: Asked,
 ): Promise<Map<string, V1Result>> {
+  const { request, isAiOnly, trace } = asked
   const nowMs = deps.clock.now()
   const context = readContext((name) => textHeader(request, name), checkToken)
+  asked.context = context
   const payload = await decompress(request.body, context.encoding, config.payloadBytesMax)
   if (context.encoding !== undefined) request.reserve(payload.length)
   const batch = parseBatch(payload)
@@ -127,6 +156,13 @@ async function takeBatch(
   const judged = judge(deps, scene, { uuids, isAiOnly })
   const admitted = deps.admission.admit(judged.captured, 'analytics')
   const dropped = [...judged.dropped, ...admitted.dropped]
+  trace?.tell({
+    token: context.token,
+    compression: context.encoding ?? 'none',
+    received: batch.events.length,
+    accepted: admitted.accepted.length,
+    dropped: dropped.length,
+  })
   if (isOverQuota(judged.captured.length, admitted)) {
     await deps.sink.publish([], dropped)
     throw new V1Error('billing_limit_exceeded', 'Billing quota exceeded. Events are being dropped.')
@@ -135,8 +171,24 @@ async function takeBatch(
     judged.results.set(drop.event.uuid, { result: 'drop', details: dropDetail(drop) })
   for (const { uuid } of admitted.limited)
     judged.results.set(uuid, { result: 'warning', details: 'person_processing_disabled' })
-  await publishAll(deps, judged.results, { admitted, dropped })
+  if (deps.warnings.isEnabled)
+    admitted.accepted.push(
+      ...deps.warnings.route(countDrops(detailed(judged.dropped)), warned(context, request)),
+    )
+  const tooLarge = await publishAll(deps, judged.results, { admitted, dropped })
+  if (tooLarge.length > 0) {
+    const drops = tooLarge.map((event) => ({ event, details: 'event_too_big' }))
+    await deps.warnings.send(countDrops(drops), warned(context, request))
+  }
   return judged.results
+}
+
+function warned({ token, sdk }: V1Context, { path }: RawRequest): WarnedRequest {
+  return { token, path, sdk }
+}
+
+function detailed(dropped: Admitted['dropped']): Parameters<typeof countDrops>[0] {
+  return dropped.map(({ event, details }) => ({ event, details: String(details?.details) }))
 }
 
 /** Writes what became of the events that did not reach the log into the results. */
@@ -144,7 +196,7 @@ async function publishAll(
   deps: CaptureDeps,
   results: Map<string, V1Result>,
   { admitted, dropped }: { admitted: Admitted; dropped: Admitted['dropped'] },
-): Promise<void> {
+): Promise<readonly CapturedEvent[]> {
   const isAi = ({ event }: RoutedEvent) => event.kind === 'ai'
   const ai = admitted.accepted.filter(isAi)
   const others = admitted.accepted.filter((routed) => !isAi(routed))
@@ -155,7 +207,8 @@ async function publishAll(
   for (const { uuid } of published.tooLarge) results.set(uuid, { result: 'drop', details: 'event_too_big' })
   for (const { event, error } of published.unpersisted) {
     if (!isRetryable(error)) throw error
-    results.set(event.uuid, { result: 'retry', details: 'not_persisted' })
+    // A warning beside the events is nobody's to send again.
+    if (results.has(event.uuid)) results.set(event.uuid, { result: 'retry', details: 'not_persisted' })
   }
   const [first] = published.unpersisted
   if (first !== undefined)
@@ -163,6 +216,7 @@ async function publishAll(
       { error: first.error, events: published.unpersisted.length },
       'Events did not reach the log',
     )
+  return published.tooLarge
 }
 
 type Judged = {

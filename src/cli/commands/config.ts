@@ -6,6 +6,7 @@ export const configCommand: Command = {
   name: 'config',
   summary: 'Print every setting with its value and where it came from.',
   usage: 'config [part of a setting] [--changed]',
+  wordsMax: 1,
   options: { changed: { kind: 'flag', description: 'Only settings that are not at their default.' } },
   async run({ config, options, positionals, terminal, isJson }) {
     if (positionals.length > 1) throw new UsageError('Give one part of a setting, such as capture.')

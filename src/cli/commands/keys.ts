@@ -8,6 +8,7 @@ export const keysCommand: Command = {
   name: 'keys',
   summary: 'Show project tokens and API keys; create or revoke API keys.',
   usage: 'keys [list | create <label> [--project <id>]… | revoke <id>]',
+  wordsMax: 2,
   options: {
     project: {
       kind: 'list',

@@ -1,5 +1,6 @@
 import { listProjects } from '../../api/projects/projects.ts'
 import { joinEngines } from '../../platform/join.ts'
+import { readRunFile } from '../../platform/run-file.ts'
 import { type Command, type CommandContext, UsageError } from '../command.ts'
 import { createEvents } from '../load/generate.ts'
 import { type LoadResult, sendLoad } from '../load/send.ts'
@@ -44,9 +45,11 @@ export const loadCommand: Command = {
       propertiesBytes: count(options, 'bytes', 600, 0),
     }
     const waitMs = 1000 * count(options, 'wait', 120, 0)
-    await using engines = await joinEngines(config().config)
-    if (engines.url === undefined)
-      throw new UsageError('Nothing is running in this data folder. Start "rowmill serve" first.')
+    const settings = config().config
+    const running = readRunFile(settings.dataDir)
+    if (running === undefined)
+      throw new UsageError(`Nothing is running in ${settings.dataDir}. Start "rowmill serve" there first.`)
+    await using engines = await joinEngines(settings)
     const token =
       typeof options.token === 'string'
         ? options.token
@@ -58,7 +61,7 @@ export const loadCommand: Command = {
     const startedAt = engines.clock.monotonic()
     const result = await sendLoad(
       {
-        url: engines.url,
+        url: running.url,
         token,
         ...plan,
       },

@@ -9,7 +9,7 @@ export const migrateCommand: Command = {
   usage: 'migrate',
   options: {},
   async run({ config, terminal, isJson }) {
-    await using engines = await joinEngines(config().config)
+    await using engines = await joinEngines(config().config, { isNewAllowed: true })
     const applied = await migrateEngines(engines)
     if (isJson) terminal.out(json(applied))
     else

@@ -33,6 +33,7 @@ export const projectCommand: Command = {
   name: 'project',
   summary: 'Create, list and change projects.',
   usage: 'project [list | create <name> [settings] | update <id> [settings]]',
+  wordsMax: 2,
   options: {
     name: { kind: 'text', placeholder: 'text', description: 'A new name (update).' },
     token: {

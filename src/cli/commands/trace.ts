@@ -7,6 +7,7 @@ export const traceCommand: Command = {
   name: 'trace',
   summary: 'Tell the story of one event, or of the last events of a person.',
   usage: 'trace <uuid | distinct id> [--limit <n>]',
+  wordsMax: 1,
   options: {
     limit: { kind: 'text', placeholder: 'n', description: 'At most this many events (default 10).' },
   },

@@ -26,14 +26,14 @@ export type PropertyUpdate = {
 export function updateProperties(event: PersonEvent, current: Properties): PropertyUpdate {
   if (eventsWithoutUpdate.has(event.event)) return { properties: current, keys: [], isForced: false }
   const changes = new Map<string, unknown>()
-  for (const [key, value] of storableEntries(event.properties.$set_once)) {
+  eachStorable(event.properties.$set_once, (key, value) => {
     const known = ownValue(current, key)
     if (known === undefined || (known === null && value !== null)) changes.set(key, value)
-  }
+  })
   if (event.event === 'survey shown') noteSurvey(event, current, changes)
-  for (const [key, value] of storableEntries(event.properties.$set)) {
+  eachStorable(event.properties.$set, (key, value) => {
     if (!isSameJson(ownValue(current, key), value)) changes.set(key, value)
-  }
+  })
   const unset = unsetKeys(event.properties.$unset).filter((key) => Object.hasOwn(current, key))
   if (changes.size === 0 && unset.length === 0) return { properties: current, keys: [], isForced: false }
   const properties: Record<string, unknown> = { ...current }
@@ -45,8 +45,11 @@ export function updateProperties(event: PersonEvent, current: Properties): Prope
 /** A new person's properties: what the event sets, and which event that was. */
 export function initialProperties(event: PersonEvent): Properties {
   const properties: Record<string, unknown> = {}
-  for (const [key, value] of storableEntries(event.properties.$set_once)) properties[key] = value
-  for (const [key, value] of storableEntries(event.properties.$set)) properties[key] = value
+  const put = (key: string, value: unknown): void => {
+    properties[key] = value
+  }
+  eachStorable(event.properties.$set_once, put)
+  eachStorable(event.properties.$set, put)
   properties.$creator_event_uuid = event.uuid
   return properties
 }
@@ -61,10 +64,18 @@ export function shownProperties(event: PersonEvent, stored: Properties): Propert
 
 /** The entries of a property object that can be stored; none if it is no object. */
 export function storableEntries(value: unknown): [string, unknown][] {
-  if (!isRecord(value)) return []
-  return Object.entries(value).filter(
-    ([key, inner]) => key !== '__proto__' && inner !== undefined && isShallow(inner, propertyDepthMax),
-  )
+  const entries: [string, unknown][] = []
+  eachStorable(value, (key, inner) => entries.push([key, inner]))
+  return entries
+}
+
+/** The same without a list: this runs for every event. */
+function eachStorable(value: unknown, use: (key: string, inner: unknown) => void): void {
+  if (!isRecord(value)) return
+  for (const key of Object.keys(value)) {
+    const inner = value[key]
+    if (key !== '__proto__' && inner !== undefined && isShallow(inner, propertyDepthMax)) use(key, inner)
+  }
 }
 
 function unsetKeys(value: unknown): string[] {

@@ -20,6 +20,7 @@ export const warningRegister = {
   message_size_too_large: {
     category: 'size',
     severity: 'error',
+    fromCapture: true,
     means: 'The finished event is larger than one record of the log may be.',
   },
   person_properties_size_violation: {
@@ -81,6 +82,12 @@ export const warningRegister = {
     severity: 'error',
     fromCapture: true,
     means: 'A distinct id is longer than 200 bytes.',
+  },
+  distinct_id_truncated: {
+    category: 'event',
+    severity: 'warning',
+    fromCapture: true,
+    means: 'A distinct id is longer than 200 characters and was cut there.',
   },
   invalid_event_timestamp: {
     category: 'event',

@@ -29,6 +29,10 @@ const secret = () =>
     .min(1)
     .transform((text) => new Secret(text))
 
+function isHostOrUrl(text: string): boolean {
+  return URL.canParse(/^https?:\/\//.test(text) ? text : `http://${text}`)
+}
+
 const logSettings = z
   .strictObject({
     ...embeddedLogConfig.shape,
@@ -56,7 +60,10 @@ const logSettings = z
 
 const databaseSettings = z
   .strictObject({
-    url: secret()
+    url: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must begin with postgres:// or postgresql://')
+      .transform((text) => new Secret(text))
       .optional()
       .meta({
         description: 'A PostgreSQL 15 or newer to use instead of the embedded one.',
@@ -71,6 +78,7 @@ const warehouseSettings = z
   .strictObject({
     url: z
       .string()
+      .refine(isHostOrUrl, 'must be a host, host:port, or an http:// or https:// URL')
       .optional()
       .meta({
         description:
@@ -128,15 +136,10 @@ export const configSchema = z
       .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
       .default('info')
       .meta({ description: 'How much is logged.', env: 'LOG_LEVEL' }),
-    shutdownMs: z
-      .number()
-      .int()
-      .min(0)
-      .default(10_000)
-      .meta({
-        description:
-          'How long a stop may take before what is in hand is abandoned and read again at the next start.',
-      }),
+    shutdownMs: z.number().int().min(0).default(10_000).meta({
+      description:
+        'How long a stop may take before what is in hand is abandoned and read again at the next start.',
+    }),
     projectToken: z
       .string()
       .regex(/^[\x21-\x7e]{1,64}$/, 'is 1 to 64 printable ASCII characters')
@@ -145,27 +148,20 @@ export const configSchema = z
         description: 'Token of project 1, used when it is created at the first start.',
         env: 'ROWMILL_PROJECT_TOKEN',
       }),
-    apiKey: secret()
-      .optional()
-      .meta({
-        description: 'A personal API key that shall be valid from the start.',
-        env: 'ROWMILL_API_KEY',
-        secret: true,
-      }),
-    kafkaHosts: z
-      .string()
-      .optional()
-      .meta({
-        description: 'Kafka is not supported by this version; setting it is refused.',
-        env: 'KAFKA_HOSTS',
-      }),
-    redisUrl: secret()
-      .optional()
-      .meta({
-        description: 'Redis is not supported by this version; setting it is refused.',
-        env: 'REDIS_URL',
-        secret: true,
-      }),
+    apiKey: secret().optional().meta({
+      description: 'A personal API key that shall be valid from the start.',
+      env: 'ROWMILL_API_KEY',
+      secret: true,
+    }),
+    kafkaHosts: z.string().optional().meta({
+      description: 'Kafka is not supported by this version; setting it is refused.',
+      env: 'KAFKA_HOSTS',
+    }),
+    redisUrl: secret().optional().meta({
+      description: 'Redis is not supported by this version; setting it is refused.',
+      env: 'REDIS_URL',
+      secret: true,
+    }),
     http: httpConfigSchema.prefault({}),
     capture: captureConfigSchema
       .extend({
@@ -203,6 +199,11 @@ export const configSchema = z
     if (config.log.bytesMax < 4 * config.log.segmentBytes)
       refuse(
         `log.bytesMax (${config.log.bytesMax}) holds fewer than four segments of log.segmentBytes (${config.log.segmentBytes}); raise the first or lower the second.`,
+      )
+    // A batch's outputs are one commit: a reserve that never has room for it would leave a full log full for ever.
+    if (config.log.bytesMax * config.log.reserveShare < 2 * config.stream.batchBytesMax)
+      refuse(
+        `log.reserveShare (${config.log.reserveShare}) of log.bytesMax (${config.log.bytesMax}) holds fewer than two batches of stream.batchBytesMax (${config.stream.batchBytesMax}); raise one of the first or lower the last.`,
       )
     if (config.capture.messageBytesMax > config.log.recordBytesMax)
       refuse(

@@ -97,7 +97,7 @@ suite('config', () => {
       refusal({ environment: { PORT: 'eighty' } }),
       /^port \(environment PORT\) must be a number, but it is "eighty"\.$/,
     )
-    assert.match(refusal({ environment: { PORT: '99999' } }), /^port \(environment PORT\): .*65535/)
+    assert.match(refusal({ environment: { PORT: '99999' } }), /^port \(environment PORT\) is 99999: .*65535/)
     assert.match(refusal({ environment: {}, flags: { prot: '1' } }), /There is no setting prot/)
     assert.match(
       refusal({ environment: { ROWMILL_IS_LOUD: 'maybe' } }),
@@ -107,6 +107,11 @@ suite('config', () => {
       refusal({ environment: {}, file: '/nowhere/rowmill.yaml' }),
       /\/nowhere\/rowmill\.yaml could not be read/,
     )
+  })
+
+  test('a variable that looks like a setting and is none is told, not refused', () => {
+    const environment = { ROWMILL_PROT: '1', ROWMILL_NAMES: 'a', DATABASE_URL_FILE: '', PATH: '/bin' }
+    assert.deepEqual(loadConfig(schema, { environment }).strayVariables, ['ROWMILL_PROT'])
   })
 
   test('a setting in the file that does not exist is refused by its full name', async () => {

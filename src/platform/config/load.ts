@@ -17,7 +17,12 @@ export type ConfigSources = {
 }
 
 export type EffectiveSetting = Setting & { value: unknown; origin: string }
-export type LoadedConfig<T> = { config: T; settings: EffectiveSetting[] }
+export type LoadedConfig<T> = {
+  config: T
+  settings: EffectiveSetting[]
+  /** Variables that look like settings and are none: not refused, because Kubernetes sets some of its own. */
+  strayVariables: string[]
+}
 
 export function loadConfig<S extends z.ZodType>(
   schema: S,
@@ -40,10 +45,11 @@ export function loadConfig<S extends z.ZodType>(
     origins.set(path, 'flag')
   }
   const parsed = schema.safeParse(tree)
-  if (!parsed.success) throw invalid(explain(parsed.error, origins, settings))
+  if (!parsed.success) throw invalid(explain(parsed.error, { tree, origins, settings }))
   const config = deepFreeze(parsed.data)
   return {
     config,
+    strayVariables: strayVariables(settings, sources.environment),
     settings: settings.map((setting) => ({
       ...setting,
       value: getAt(config, setting.path),
@@ -114,11 +120,20 @@ function parseText(setting: Setting, text: string, origin: string): unknown {
   return text
 }
 
-function explain(
-  error: z.ZodError,
-  origins: ReadonlyMap<string, string>,
-  settings: readonly Setting[],
-): string {
+function strayVariables(settings: readonly Setting[], environment: ConfigSources['environment']): string[] {
+  const known = new Set(
+    settings.flatMap(({ environmentNames }) => environmentNames.flatMap((name) => [name, `${name}_FILE`])),
+  )
+  return Object.keys(environment).filter((name) => name.startsWith('ROWMILL_') && !known.has(name))
+}
+
+type Given = {
+  tree: Record<string, unknown>
+  origins: ReadonlyMap<string, string>
+  settings: readonly Setting[]
+}
+
+function explain(error: z.ZodError, { tree, origins, settings }: Given): string {
   return error.issues
     .map((issue) => {
       const path = issue.path.join('.')
@@ -127,8 +142,11 @@ function explain(
         return `There is no setting ${names}; "rowmill config" lists them all.`
       }
       const origin = origins.get(path)
-      const isKnown = settings.some((setting) => setting.path.join('.') === path)
-      return isKnown ? `${path} (${origin ?? 'default'}): ${issue.message}.` : issue.message
+      const setting = settings.find((candidate) => candidate.path.join('.') === path)
+      if (setting === undefined)
+        return issue.code === 'custom' || path === '' ? issue.message : `${path}: ${issue.message}.`
+      const value = setting.isSecret ? '***' : JSON.stringify(getAt(tree, setting.path))
+      return `${path} (${origin ?? 'default'}) is ${value}: ${issue.message}.`
     })
     .join(' ')
 }

@@ -11,7 +11,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { getCompileCacheDir } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RowmillError } from '../../../errors/rowmill-error.ts'
 import { openSupervised, type SuperviseContext, type SupervisedState } from '../../../supervise/supervise.ts'
@@ -106,7 +106,7 @@ export async function openManagedChdb(
 /** The host loads its code from the same cache as this process, if that has one. */
 function compileCache(): Record<string, string> {
   const directory = getCompileCacheDir()
-  return directory === undefined ? {} : { NODE_COMPILE_CACHE: directory }
+  return directory === undefined ? {} : { NODE_COMPILE_CACHE: dirname(directory) }
 }
 
 async function askToOpen(

@@ -251,7 +251,13 @@ class EmbeddedLog implements Log {
 
   #prepare(records: readonly NewRecord[]): PendingRecord[] {
     const now = this.#parts.clock.now()
-    const sticky = new Map<Topic, number>()
+    let sticky: Map<Topic, number> | undefined
+    const choose = (topic: Topic) => {
+      sticky ??= new Map()
+      const index = sticky.get(topic) ?? Math.floor(this.#parts.random.next() * topic.partitions.length)
+      sticky.set(topic, index)
+      return index
+    }
     return records.map((record) => {
       const topic = this.#parts.state.topicOrThrow(record.topic)
       const key = typeof record.key === 'string' ? Buffer.from(record.key) : record.key
@@ -263,24 +269,14 @@ class EmbeddedLog implements Log {
           'RECORD_TOO_LARGE',
           `A record of ${bytes} bytes is larger than the ${this.#config.recordBytesMax} that the log accepts.`,
         )
-      const partition = this.#choosePartition(topic, { fixed: record.partition, key, sticky })
+      const keyed =
+        key === null || record.partition !== undefined
+          ? undefined
+          : murmur2Partition(key, topic.partitions.length)
+      const partition = partitionOf(topic, record.partition ?? keyed ?? choose(topic))
       const timestampMs = record.timestampMs ?? now
       return { partition, key, value: record.value, headers, headersBytes, timestampMs, bytes, offset: -1 }
     })
-  }
-
-  #choosePartition(
-    topic: Topic,
-    choice: { fixed: number | undefined; key: Buffer | null; sticky: Map<Topic, number> },
-  ): Partition {
-    const { partitions } = topic
-    let index = choice.fixed
-    if (index === undefined && choice.key !== null) index = murmur2Partition(choice.key, partitions.length)
-    if (index === undefined) {
-      index = choice.sticky.get(topic) ?? Math.floor(this.#parts.random.next() * partitions.length)
-      choice.sticky.set(topic, index)
-    }
-    return this.#parts.state.partitionOrThrow(topic.name, index)
   }
 
   async #commit(records: readonly PendingRecord[], meta: Meta): Promise<void> {
@@ -332,6 +328,13 @@ class EmbeddedLog implements Log {
       }
     }
   }
+}
+
+function partitionOf(topic: Topic, index: number): Partition {
+  const partition = topic.partitions[index]
+  if (partition === undefined)
+    throw new RowmillError('TOPIC_UNKNOWN', `The topic ${topic.name} has no partition ${index}.`)
+  return partition
 }
 
 function headersText(headers: Readonly<Record<string, string | null>>): string {

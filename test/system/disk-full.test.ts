@@ -1,0 +1,79 @@
+/**
+ * The disk fills up under load, the engines die on it, and then there is room again: capture answers 503 with
+ * Retry-After meanwhile, nothing acknowledged is lost, and everything goes on without a restart.
+ */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { appendFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { RowmillProcess } from '../support/rowmill-process.ts'
+import { countFates, startSteadyLoad } from '../support/steady-load.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const run = promisify(execFile)
+const apiKey = 'phx_disk'
+const token = 'phc_disk'
+
+/** A file system of its own in memory, or undefined where this user may not make one. */
+async function openSmallDisk(path: string, megabytes: number): Promise<AsyncDisposable | undefined> {
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path])
+  } catch {
+    return undefined
+  }
+  return { [Symbol.asyncDispose]: async () => void (await run('umount', ['-l', path])) }
+}
+
+/** Takes what room is left. */
+async function fill(path: string): Promise<void> {
+  for (const size of [65_536, 512])
+    for (let isFull = false; !isFull; )
+      await appendFile(path, Buffer.alloc(size)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOSPC') throw error
+        isFull = true
+      })
+}
+
+test('a full disk loses nothing that was acknowledged, and all goes on when there is room again', async (context) => {
+  await using dir = await tempDir('rowmill-disk-')
+  await using disk = await openSmallDisk(dir.path, 160)
+  if (disk === undefined) {
+    context.skip('a tmpfs cannot be mounted here: it takes root on Linux')
+    return
+  }
+  const port = 20_000 + (process.pid % 20_000)
+  await using rowmill = new RowmillProcess({ dataDir: join(dir.path, 'data'), port, token, apiKey })
+  await rowmill.start()
+  const load = startSteadyLoad(rowmill.url, { token, senders: 2, fillerBytes: 5_000 })
+  await waitFor(() => load.acknowledged.size >= 200)
+
+  const ballast = join(dir.path, 'ballast')
+  await waitFor(
+    async () => {
+      await fill(ballast)
+      return (load.answers.get(503) ?? 0) >= 20
+    },
+    { withinMs: 30_000, what: 'capture to refuse' },
+  )
+  const { postgres } = await rowmill.engines()
+  assert.ok(postgres !== undefined)
+  process.kill(postgres, 'SIGKILL')
+  await fill(ballast)
+  await waitFor(async () => !(await rowmill.isReady()), { what: 'it to be unready' })
+
+  await rm(ballast)
+  await run('mount', ['-o', 'remount,size=1g', dir.path])
+  const before = load.acknowledged.size
+  await waitFor(() => load.acknowledged.size >= before + 100, { what: 'capture to accept again' })
+  await waitFor(() => rowmill.isReady(), { withinMs: 30_000, what: 'it to be ready again' })
+  await load.stop()
+  assert.equal(load.withoutRetryAfter, 0)
+  assert.deepEqual([...load.answers.keys()].sort(), [200, 503], rowmill.printed)
+
+  const { code, out, err } = await rowmill.command('audit', '--json', '--wait', '60')
+  assert.equal(code, 0, `${out}\n${err}\n${rowmill.printed}`)
+  assert.deepEqual(await countFates(rowmill.url, apiKey, load), { lost: 0, twice: 0, unknown: 0 })
+})
