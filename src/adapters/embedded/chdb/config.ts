@@ -37,6 +37,8 @@ export const chdbConfigSchema = z.strictObject({
   lockWaitMs: count(5000, 0, 'How long a start waits for the folder when a host of before still has it.'),
   readyWithinMs: count(60_000, 1000, 'How long the embedded ClickHouse may take to start.'),
   stopGraceMs: count(10_000, 100, 'How long running queries may go on at a stop before they are ended.'),
+  pingIntervalMs: count(5000, 10, 'How often the embedded ClickHouse is asked whether it is there.'),
+  silenceMsMax: count(60_000, 100, 'How long it may be silent before it is killed and started again.'),
   startsMax: count(10, 1, 'Starts within startsWindowMs before Rowmill gives up, as long as none succeeded.'),
   startsWindowMs: count(60_000, 1000, 'The time in which startsMax starts are counted.'),
 })

@@ -141,3 +141,15 @@ test('when the parent is killed the host ends by itself and the next start opens
   await waitFor(() => !isAlive(pid), { what: 'the host to end' })
   assert.deepEqual(await opened.warehouse.query('SELECT 1 AS one'), [{ one: 1 }])
 })
+
+test('a host that hangs is killed and started again', async () => {
+  await using folder = await tempDir()
+  const impatient = { ...config, pingIntervalMs: 50, silenceMsMax: 300, directory: folder.path }
+  await using chdb = await openManagedChdb(ground, impatient)
+  const { pid } = chdb
+  assert(pid !== undefined)
+  process.kill(pid, 'SIGSTOP')
+  await waitFor(() => chdb.state === 'ready' && chdb.pid !== pid, { withinMs: 60_000, what: 'another host' })
+  assert.equal((await fetch(`${chdb.url}/ping`)).status, 200)
+  assert.equal(isAlive(pid), false)
+})

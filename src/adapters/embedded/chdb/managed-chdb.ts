@@ -17,6 +17,7 @@ import { RowmillError } from '../../../errors/rowmill-error.ts'
 import { openSupervised, type SuperviseContext, type SupervisedState } from '../../../supervise/supervise.ts'
 import type { ChdbConfig } from './config.ts'
 import { type OpenMessage, replySchema } from './host.ts'
+import { watchHost } from './watch.ts'
 
 export interface ManagedChdb extends AsyncDisposable {
   readonly url: string
@@ -84,6 +85,14 @@ export async function openManagedChdb(
     options,
   )
   const version = (await supervised.ready()).version
+  const closing = new AbortController()
+  const ask = async (signal: AbortSignal): Promise<void> => {
+    const answer = await fetch(`http://127.0.0.1:${port}/ping`, { signal })
+    await answer.arrayBuffer()
+  }
+  const watching = watchHost({ clock: context.clock, host: supervised, ask }, hostConfig, {
+    signal: closing.signal,
+  })
   return {
     url: `http://127.0.0.1:${port}`,
     user,
@@ -99,7 +108,11 @@ export async function openManagedChdb(
     async ready(signal) {
       await supervised.ready(signal)
     },
-    [Symbol.asyncDispose]: () => supervised[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      closing.abort()
+      await watching
+      await supervised[Symbol.asyncDispose]()
+    },
   }
 }
 
