@@ -1,14 +1,3 @@
-/**
- * How many events per second capture acknowledges after the embedded log has made them durable: single events of
- * about 600 bytes, and batches of 20. The floor is measured in the same run, in turn: a bare node:http server that
- * parses the same requests with JSON.parse, appends their bodies to the same log and answers. The load
- * generator is a process of its own and shares the machine. Prints one JSON line, medians of the rounds; the CPU time
- * of the server's process per event says more than the rate on a machine that others use.
- *
- *     node bench/capture.ts [rounds] [seconds per case]
- */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createSystemClock } from '../src/adapters/embedded/clock.ts'
 import { embeddedLogConfig } from '../src/adapters/embedded/log/config.ts'
 import { openEmbeddedLog } from '../src/adapters/embedded/log/log.ts'
@@ -20,10 +9,10 @@ import { captureConfigSchema } from '../src/capture/config.ts'
 import { capturedTopics, topics } from '../src/event/topics.ts'
 import { httpConfigSchema } from '../src/http/config.ts'
 import { openHttpServer } from '../src/http/http.ts'
-import type { Log } from '../src/ports/log.ts'
 import { smallCache } from '../test/support/capture.ts'
 import { quietTelemetry } from '../test/support/quiet.ts'
 import { tempDir } from '../test/support/temp-dir.ts'
+import { openFloor } from './support/floor.ts'
 import { runHttpLoad } from './support/http-load.ts'
 
 const rounds = Number(process.argv[2] ?? 3)
@@ -155,29 +144,4 @@ function bodies(events: number): string[] {
       events === 1 ? { token: 'phc_bench', ...made[0] } : { api_key: 'phc_bench', batch: made },
     )
   })
-}
-
-async function openFloor(floorLog: Log): Promise<{ port: number } & AsyncDisposable> {
-  const answer = (request: IncomingMessage, response: ServerResponse) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', async () => {
-      const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
-      JSON.parse(body.toString('utf8'))
-      await floorLog.append([{ topic: topics.captured, key: 'k', value: body }])
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': 12 })
-      response.end('{"status":1}')
-    })
-  }
-  const bare = createServer(answer)
-  await new Promise<void>((resolve) => {
-    bare.listen(0, '127.0.0.1', resolve)
-  })
-  return {
-    port: (bare.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      bare.closeAllConnections()
-      await new Promise((resolve) => bare.close(resolve))
-    },
-  }
 }

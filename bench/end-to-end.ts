@@ -9,8 +9,17 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { createSystemClock } from '../src/adapters/embedded/clock.ts'
+import { embeddedLogConfig } from '../src/adapters/embedded/log/config.ts'
+import { openEmbeddedLog } from '../src/adapters/embedded/log/log.ts'
+import { createSystemRandom } from '../src/adapters/embedded/random.ts'
+import { createEvents } from '../src/cli/load/generate.ts'
+import { topics } from '../src/event/topics.ts'
+import { quietTelemetry } from '../test/support/quiet.ts'
 import { RowmillProcess } from '../test/support/rowmill-process.ts'
 import { tempDir } from '../test/support/temp-dir.ts'
+import { openFloor } from './support/floor.ts'
+import { runHttpLoad } from './support/http-load.ts'
 
 const { values } = parseArgs({
   options: {
@@ -57,6 +66,7 @@ for (let round = 0; round < 3; round++) {
   restarts.push(await rowmill.start())
   await rowmill.end('SIGTERM')
 }
+const floorEventsPerSecond = await measureFloor(Number(values.batch), 5)
 const round = (value: number): number => Math.round(value)
 process.stdout.write(
   `${JSON.stringify({
@@ -64,6 +74,8 @@ process.stdout.write(
     events: full.acknowledged,
     acknowledgedPerSecond: full.acknowledgedPerSecond,
     rowsPerSecond: full.rowsPerSecond,
+    floorEventsPerSecond,
+    shareOfFloor: round((100 * full.acknowledgedPerSecond) / floorEventsPerSecond) / 100,
     isBalanced: full.audit.isBalanced,
     ackToQueryableMs: latency,
     firstStartMs: round(firstStartMs),
@@ -73,6 +85,25 @@ process.stdout.write(
     ...(soak === undefined ? {} : { soakMegabytes: soak }),
   })}\n`,
 )
+
+/** The same requests to a bare server that parses, appends to the same kind of log and answers. */
+async function measureFloor(batch: number, seconds: number): Promise<number> {
+  const deps = { clock: createSystemClock(), random: createSystemRandom(), ...quietTelemetry() }
+  await using folder = await tempDir('rowmill-bench-')
+  await using log = await openEmbeddedLog({ directory: folder.path, ...deps }, embeddedLogConfig.parse({}))
+  await log.ensureTopics([{ name: topics.captured, partitions: 4, retentionMs: 60_000 }])
+  await using floor = await openFloor(log)
+  const next = createEvents({ users: 1000, run: 'floor', propertiesBytes: 600 }, deps.random)
+  const bodies = Array.from({ length: 50 }, () =>
+    JSON.stringify({
+      api_key: 'phc_bench',
+      batch: Array.from({ length: batch }, () => next(deps.clock.now())),
+    }),
+  )
+  const load = { port: floor.port, path: '/batch/', bodies, connections: 8, pipelined: 1 }
+  const { perSecond } = await runHttpLoad({ ...load, warmUpMs: 1000, durationMs: seconds * 1000 })
+  return Math.round(perSecond * batch)
+}
 
 type LoadReport = {
   acknowledged: number
