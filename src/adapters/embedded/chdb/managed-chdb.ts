@@ -17,7 +17,7 @@ import { RowmillError } from '../../../errors/rowmill-error.ts'
 import { openSupervised, type SuperviseContext, type SupervisedState } from '../../../supervise/supervise.ts'
 import type { ChdbConfig } from './config.ts'
 import { type OpenMessage, replySchema } from './host.ts'
-import { watchHost } from './watch.ts'
+import { type Watched, watchHost } from './watch.ts'
 
 export interface ManagedChdb extends AsyncDisposable {
   readonly url: string
@@ -85,16 +85,10 @@ export async function openManagedChdb(
     options,
   )
   const version = (await supervised.ready()).version
-  const closing = new AbortController()
-  const ask = async (signal: AbortSignal): Promise<void> => {
-    const answer = await fetch(`http://127.0.0.1:${port}/ping`, { signal })
-    await answer.arrayBuffer()
-  }
-  const watching = watchHost({ clock: context.clock, host: supervised, ask }, hostConfig, {
-    signal: closing.signal,
-  })
+  const url = `http://127.0.0.1:${port}`
+  const watch = startWatch(context, { url, host: supervised, config: hostConfig })
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     user,
     password,
     database,
@@ -109,9 +103,25 @@ export async function openManagedChdb(
       await supervised.ready(signal)
     },
     async [Symbol.asyncDispose]() {
+      await watch[Symbol.asyncDispose]()
+      await supervised[Symbol.asyncDispose]()
+    },
+  }
+}
+
+type Watch = { url: string; host: Watched; config: Parameters<typeof watchHost>[1] }
+
+function startWatch(context: SuperviseContext, { url, host, config }: Watch): AsyncDisposable {
+  const closing = new AbortController()
+  const ask = async (signal: AbortSignal): Promise<void> => {
+    const answer = await fetch(`${url}/ping`, { signal })
+    await answer.arrayBuffer()
+  }
+  const watching = watchHost({ clock: context.clock, host, ask }, config, { signal: closing.signal })
+  return {
+    async [Symbol.asyncDispose]() {
       closing.abort()
       await watching
-      await supervised[Symbol.asyncDispose]()
     },
   }
 }
