@@ -16,9 +16,11 @@ import { openEmbeddedLog } from '../src/adapters/embedded/log/log.ts'
 import { createSystemRandom } from '../src/adapters/embedded/random.ts'
 import { loadMigrations } from '../src/adapters/migration-files.ts'
 import { datasetsConfig } from '../src/datasets/config.ts'
-import { createDatasetStages } from '../src/datasets/datasets.ts'
-import { encodeBatch } from '../src/datasets/storage-stage.ts'
-import { storages } from '../src/datasets/storages.ts'
+import { readDatasetStages } from '../src/datasets/datasets.ts'
+import { runBatch } from '../src/datasets/processor/run-batch.ts'
+import { createProofContext } from '../src/datasets/processor/run-message.ts'
+import { createReadyRow } from '../src/datasets/processors/ready/ready.ts'
+import { findStorage } from '../src/datasets/storage/read-storage.ts'
 import { topics } from '../src/event/topics.ts'
 import type { Blobs } from '../src/ports/blobs.ts'
 import type { Log, LogBatch, LogRecord } from '../src/ports/log.ts'
@@ -33,7 +35,7 @@ const bytesPerRow = Math.round(values.reduce((sum, { length }) => sum + length, 
 
 const directory = await mkdtemp(join(tmpdir(), 'rowmill-bench-'))
 try {
-  const cpu = benchEncoding()
+  const cpu = await benchEncoding()
   const flow = await benchFlow()
   process.stdout.write(
     `${JSON.stringify({ bench: 'datasets', rows: total, bytesPerRow, ...cpu, ...flow })}\n`,
@@ -43,9 +45,11 @@ try {
 }
 
 /** CPU time, medians of five rounds over the same 10 000 rows. */
-function benchEncoding() {
+async function benchEncoding() {
   const batch = batchOf(values.slice(0, 10_000))
-  const storage = storages[0]
+  const storage = await findStorage('events')
+  const context = createProofContext({ storage: storage.name })
+  const processor = createReadyRow(context)
   const microseconds = (work: () => void) => {
     const rounds = Array.from({ length: 6 }, () => {
       const before = process.cpuUsage()
@@ -56,7 +60,9 @@ function benchEncoding() {
     return Math.round((rounds.slice(1).sort((a, b) => a - b)[2] ?? 0) * 1000) / 1000
   }
   return {
-    encodeCpuMicrosecondsPerRow: microseconds(() => encodeBatch(storage, batch)),
+    encodeCpuMicrosecondsPerRow: microseconds(() =>
+      runBatch(processor, batch.records, storage.tables.length),
+    ),
     jsonParseCpuMicrosecondsPerRow: microseconds(() => {
       for (const { value } of batch.records) JSON.parse(value.toString())
     }),
@@ -87,8 +93,9 @@ async function benchFlow() {
   )
   await fill(log)
 
-  const ports = { warehouse, blobs: noBlobs(), resolveTeam: async () => undefined }
-  const [stage] = createDatasetStages(ports, datasetsConfig.parse({}))
+  const ports = { ...ground, warehouse, blobs: noBlobs(), resolveTeam: async () => undefined }
+  const stages = await readDatasetStages(ports, datasetsConfig.parse({}))
+  const stage = stages.find(({ group }) => group === 'datasets-events')
   if (stage === undefined) throw new Error('There is no events dataset.')
   const stop = new AbortController()
   const started = performance.now()

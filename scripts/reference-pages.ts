@@ -2,11 +2,13 @@
 
 import { commonOptions, type OptionSpec } from '../src/cli/command.ts'
 import { commands } from '../src/cli/commands.ts'
+import { liveOptionRegister } from '../src/datasets/options/live-options.ts'
 import { errorRegister } from '../src/errors/register.ts'
 import { dropReasons } from '../src/event/drop.ts'
 import { configSchema } from '../src/platform/config/config.ts'
 import { settingsOf } from '../src/platform/config/settings.ts'
 import { type MetricEntry, metricRegister } from '../src/telemetry/register.ts'
+import { storagePages } from './storage-pages.ts'
 
 export function referencePages(): Record<string, string> {
   return {
@@ -15,6 +17,8 @@ export function referencePages(): Record<string, string> {
     'docs/reference/metrics.md': metricsPage(),
     'docs/reference/drop-reasons.md': dropReasonsPage(),
     'docs/reference/commands.md': commandsPage(),
+    'docs/reference/live-options.md': liveOptionsPage(),
+    ...storagePages(),
   }
 }
 
@@ -84,9 +88,26 @@ ${rows.join('\n')}
 `
 }
 
+function liveOptionsPage(): string {
+  const rows = Object.entries(liveOptionRegister).map(
+    ([name, { means, example }]) => `| \`${name}\` | ${cell(means)} | \`${cell(example)}\` |`,
+  )
+  return `${madeBy}# Live options
+
+Options of consumers that take effect while they run. \`rowmill option set <name> <value>\` sets one, for all
+storages or with \`--storage\` for one, whose value then wins; \`rowmill option history\` says who changed what.
+A value is JSON. A consumer that cannot read the options keeps the last ones.
+
+| Option | What it does | Example |
+|---|---|---|
+${rows.join('\n')}
+`
+}
+
 function commandsPage(): string {
   const optionRows = (options: Readonly<Record<string, OptionSpec>>): string =>
     Object.entries(options)
+      .filter(([, spec]) => spec.refusal === undefined)
       .map(
         ([name, spec]) =>
           `| \`--${name}${spec.placeholder === undefined ? '' : cell(` <${spec.placeholder}>`)}\` | ${cell(spec.description)} |`,

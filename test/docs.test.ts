@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { referencePages } from '../scripts/reference-pages.ts'
 import { commands } from '../src/cli/commands.ts'
+import { liveOptionRegister } from '../src/datasets/options/live-options.ts'
 import { configSchema } from '../src/platform/config/config.ts'
 import { settingsOf } from '../src/platform/config/settings.ts'
 import { readPages, withoutCode } from './support/pages.ts'
@@ -123,7 +124,8 @@ test('every command that a page names exists', () => {
 })
 
 test('every setting that a page names exists', () => {
-  const known = new Set(settingsOf(configSchema).map(({ path }) => path.join('.')))
+  const settings = settingsOf(configSchema).map(({ path }) => path.join('.'))
+  const known = new Set([...settings, ...Object.keys(liveOptionRegister)])
   const folders = new Set([...known].map((path) => path.split('.')[0]))
   const missing = pages.flatMap(({ path, text }) =>
     [...text.matchAll(/`([a-z]\w*(?:\.[a-z]\w*)+)`/g)]

@@ -24,11 +24,13 @@ import { createGroupRoutes } from './groups/group-routes.ts'
 import { openApiDocument } from './openapi.ts'
 import { createPersonRoutes } from './persons/person-routes.ts'
 import { notFound, Problem, problemOf } from './problem.ts'
+import type { ProjectChanges } from './projects/project-changes.ts'
 import { createProjectRoutes } from './projects/project-routes.ts'
 import { createQueryRoutes } from './query/query.ts'
 import type { ApiRoute } from './route.ts'
 import { runRoute } from './run-route.ts'
 import { registerSdkRoutes } from './sdk/sdk-routes.ts'
+import { createTopicRoutes } from './topics/topic-routes.ts'
 import { createTraceRoutes } from './trace/trace-routes.ts'
 
 export type ApiPorts = {
@@ -38,6 +40,8 @@ export type ApiPorts = {
   clock: Clock
   random: Random
   logger: Logger
+  /** Hears of projects that are changed here. */
+  changes?: ProjectChanges
 }
 
 export interface Api extends AsyncDisposable {
@@ -58,15 +62,18 @@ export function createApiRoutes(ports: ApiPorts, config: ApiConfig): ApiRoute[] 
     ...createDeletionRoutes(ports),
     ...createAuditRoutes(ports),
     ...createTraceRoutes(ports),
+    ...createTopicRoutes(ports),
   ]
 }
 
+/** With the scope `topics` it only feeds topics: for a program that has no role `api`. */
 export async function openApi(
   ports: ApiPorts,
   config: ApiConfig,
-  options: { version: string },
+  options: { version: string; scope?: 'all' | 'topics' },
 ): Promise<Api> {
-  const routes = createApiRoutes(ports, config)
+  const isWhole = (options.scope ?? 'all') === 'all'
+  const routes = isWhole ? createApiRoutes(ports, config) : createTopicRoutes(ports)
   const document = openApiDocument(routes, options.version)
   const authenticate = createAuthentication(ports, config)
   const app = fastify({
@@ -87,7 +94,7 @@ export async function openApi(
   )
   app.get('/api/openapi.json', async () => document)
   for (const route of routes) addRoute(app, route, { ports, authenticate })
-  registerSdkRoutes(app, ports, config)
+  if (isWhole) registerSdkRoutes(app, ports, config)
   await app.ready()
   return {
     document,

@@ -6,44 +6,50 @@
  *
  *     decode → read → build → admission → sink → answer
  *
- * or, where it is plain JSON of ordinary events, as most are, takes `quick/` instead of the first three steps. It
- * is answered with success only after the log has made its events durable, all of them in one append. One
+ * or, where what was unpacked is plain JSON of ordinary events, as most is, takes `quick/` instead of `read` and
+ * `build`. It is answered with success only after the log has made its events durable, all of them in one append. One
  * invalid event refuses the whole request. Events that admission drops are accepted, and their reasons are
  * written on the log in the same append.
  */
 import { isRowmillError, type RowmillError } from '../errors/rowmill-error.ts'
 import type { RawRequest, RawResponse, Route } from '../http/route.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Log } from '../ports/log.ts'
 import type { Random } from '../ports/random.ts'
 import { createUuidSource } from '../std/uuid.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Admission, AdmissionPipeline } from './admission/types.ts'
-import type { AiLanePredicate } from './ai/ai-lane.ts'
+import { type AiLanePredicate, refuseOtherEvents } from './ai/ai-lane.ts'
 import { preflightResponse, refusalResponse, successResponse } from './answer.ts'
 import { buildEvents, type EventContext } from './build-event.ts'
 import type { CapturedEvent, RoutedEvent } from './captured-event.ts'
 import { clientIp } from './client-ip.ts'
 import type { CaptureConfig } from './config.ts'
 import { asksForDebug, type DebugFacts, type DebugTrace, traceRequest } from './debug/debug.ts'
-import { decodePayload } from './decode.ts'
+import { textOf, unpackPayload } from './decode.ts'
+import { createGateway } from './gateway/gateway.ts'
 import { readQuickly } from './quick/quick.ts'
-import { readRequest } from './request.ts'
+import { querySentAt, readRequest } from './request.ts'
 import { createSink } from './sink.ts'
+import type { RecordSink } from './sinks/record-sink.ts'
 import { formatSentAt } from './timestamp.ts'
 import { findCutIds, findRefusal, readSdk } from './warnings/find-warnings.ts'
 import { type CaptureWarnings, createWarnings } from './warnings/warnings.ts'
 
 export type CapturePorts = {
-  log: Pick<Log, 'append'>
+  /** The log, or what stands in its place. */
+  log: RecordSink
   admission: Pick<Admission, 'admit'>
   clock: Clock
   random: Random
   metrics: Metrics
   logger: Logger
 }
-export type CaptureSettings = CaptureConfig & { aiLanePredicate: AiLanePredicate }
+export type CaptureSettings = CaptureConfig & {
+  aiLanePredicate: AiLanePredicate
+  /** Every route refuses what is no AI event. */
+  isAiOnly?: boolean
+}
 
 export type EventsRoute = {
   path: string
@@ -74,8 +80,10 @@ const oldRoutes: readonly EventsRoute[] = [
 
 export function createCapture(ports: CapturePorts, config: CaptureSettings): Capture {
   const capture = createEventsRoutes(ports, config)
+  const aiOnly = { pipeline: 'ai', check: refuseOtherEvents } as const
+  const routes = oldRoutes.map((route) => (config.isAiOnly === true ? { ...route, ...aiOnly } : route))
   return {
-    routes: [...oldRoutes.map(capture), blackHole(config)],
+    routes: [...routes.map(capture), blackHole(config)],
     createEventsRoute: capture,
   }
 }
@@ -85,14 +93,16 @@ function createEventsRoutes(ports: CapturePorts, config: CaptureSettings): (rout
   const uuids = createUuidSource((length) => ports.random.bytes(length))
   const uuidV7 = (ms: number) => uuids.v7(ms)
   const warnings = createWarnings({ ...ports, sink }, config.warnings)
+  const gateway = createGateway(ports.metrics, config)
   const take = async (request: RawRequest, given: ReadingOf, trace?: DebugTrace): Promise<RawResponse> => {
     const { route } = given
     ports.metrics.observe('capture_raw_payload_size', request.body.length)
-    const usual = readUsual(request, given)
-    const events = usual ?? []
-    const query = usual === undefined ? await readEvents(events, request, given) : undefined
+    const bare = isBareJson(request) ? readUsual(request.body, request, given) : undefined
+    const { events: read, query } =
+      bare === undefined ? await readEvents(request, given) : { events: bare, query: undefined }
     trace?.tell(given.seen)
-    route.check?.(events)
+    route.check?.(read)
+    const events = gateway.judge(read, { headers: request.headers, nowMs: ports.clock.now() })
     const { accepted, dropped } = ports.admission.admit(events, route.pipeline ?? 'analytics')
     trace?.tell({ accepted: accepted.length, dropped: dropped.length })
     if (warnings.isEnabled) accepted.push(...warnOfCutIds(warnings, accepted, given))
@@ -163,17 +173,22 @@ type ReadingOf = {
 }
 type Sent = { token: string; sentAtMs: number | undefined; isHistorical: boolean }
 
-/** The events of a request that needs no unpacking and holds only what is usual; undefined otherwise. */
-function readUsual(request: RawRequest, given: ReadingOf): CapturedEvent[] | undefined {
+/** The events of a request whose payload holds only what is usual; undefined otherwise. */
+function readUsual(
+  payload: Buffer,
+  request: RawRequest,
+  given: ReadingOf & { query?: URLSearchParams | undefined },
+): CapturedEvent[] | undefined {
   const { metrics } = given.ports
-  const quick = isBareJson(request) ? readQuickly(request.body) : undefined
+  const quick = readQuickly(payload)
   if (quick === undefined) return undefined
-  metrics.observe('capture_full_payload_size', request.body.length)
+  metrics.observe('capture_full_payload_size', payload.length)
   metrics.count('capture_events_received_total', quick.length)
   metrics.observe('capture_event_batch_size', quick.length)
   given.seen.token = quick.token
   given.seen.received = quick.length
-  return quick.build(contextOf(request, quick, given))
+  const { token, isHistorical, sentAtMs = querySentAt(given.query) } = quick
+  return quick.build(contextOf(request, { token, isHistorical, sentAtMs }, given))
 }
 
 /** Whether what was sent is JSON text without any wrapping. */
@@ -186,18 +201,25 @@ function isBareJson(request: RawRequest): boolean {
   )
 }
 
-/** Decodes, checks and builds the events of a request, in all their forms; gives the request's query. */
+/** Unpacks, checks and builds the events of a request, in all their forms; gives the request's query too. */
 async function readEvents(
-  events: CapturedEvent[],
   request: RawRequest,
   given: ReadingOf,
-): Promise<URLSearchParams | undefined> {
+): Promise<{ events: CapturedEvent[]; query: URLSearchParams | undefined }> {
   const { ports, config, route } = given
   const { metrics } = ports
-  const limits = { payloadBytesMax: config.payloadBytesMax, reserve: request.reserve }
-  const decoded = await decodePayload(request, limits, { unwrapsTwice: route.unwrapsTwice === true })
-  const { text, query } = decoded
-  given.seen.compression = decoded.compression
+  const unpacked = await unpackPayload(request, {
+    payloadBytesMax: config.payloadBytesMax,
+    reserve: request.reserve,
+  })
+  const { content, query, compression } = unpacked
+  given.seen.compression = compression
+  // What came bare has been tried already.
+  const isTried = content === request.body && isBareJson(request)
+  const usual =
+    typeof content === 'string' || isTried ? undefined : readUsual(content, request, { ...given, query })
+  if (usual !== undefined) return { events: usual, query }
+  const text = textOf(unpacked, { unwrapsTwice: route.unwrapsTwice === true })
   metrics.observe('capture_full_payload_size', text.length)
   const sent = readRequest(text, query, { acceptsEngage: route.acceptsEngage === true })
   metrics.count('capture_events_received_total', sent.events.length)
@@ -205,12 +227,13 @@ async function readEvents(
   given.seen.token = sent.token
   given.seen.received = sent.events.length
   const context = contextOf(request, sent, given)
+  const events: CapturedEvent[] = []
   for (const one of sent.events) {
     const built = buildEvents(one, context)
     if (built.length > 1) metrics.count('capture_heatmap_redirects_created')
     events.push(...built)
   }
-  return query
+  return { events, query }
 }
 
 function contextOf(request: RawRequest, sent: Sent, given: ReadingOf): EventContext {

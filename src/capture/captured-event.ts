@@ -26,6 +26,8 @@ export type CapturedEvent = {
   isPersonProcessingOff: boolean
   /** A heatmap was split off from it, so ingest must not look again. */
   isHeatmapSplit: boolean
+  /** The AI gateway has signed it: it does not count for the quota of AI events. */
+  isGatewayVerified?: true
 }
 
 /** JSON text, or the same as it stands inside the message. */

@@ -27,13 +27,17 @@ export type DecodeLimits = {
   /** Told before the unpacked bytes are used: may refuse them. */
   reserve?: (bytes: number) => void
 }
-export type Payload = {
-  /** JSON text, not parsed yet, in which lone surrogates are replaced. */
-  text: string
+export type Unpacked = {
+  /** What the wrappings held: bytes, or text where unpacking gives text. */
+  content: Buffer | string
   /** The query, parsed; undefined if there is none. */
   query: URLSearchParams | undefined
-  /** What was found around the text, the innermost of it. */
+  /** What was found around the content, the innermost of it. */
   compression: 'gzip' | 'lz64' | 'base64' | 'none'
+}
+export type Payload = Omit<Unpacked, 'content'> & {
+  /** JSON text, not parsed yet, in which lone surrogates are replaced. */
+  text: string
 }
 type Compression = 'gzip' | 'lz64' | 'base64' | undefined
 
@@ -52,6 +56,13 @@ export async function decodePayload(
   limits: DecodeLimits,
   options: { unwrapsTwice?: boolean } = {},
 ): Promise<Payload> {
+  const unpacked = await unpackPayload(request, limits)
+  const { query, compression } = unpacked
+  return { text: textOf(unpacked, options), query, compression }
+}
+
+/** Everything but the step from bytes to text. Fails as `decodePayload` does. */
+export async function unpackPayload(request: PayloadRequest, limits: DecodeLimits): Promise<Unpacked> {
   const query = request.queryText === '' ? undefined : new URLSearchParams(request.queryText)
   const asked = query?.get('data') ?? ''
   let payload = asked === '' ? request.body : Buffer.from(asked)
@@ -68,19 +79,18 @@ export async function decodePayload(
   hint ??= compressionOf(headerText(request.headers['content-encoding']))
   // lz-string's own text is base64 too, and has just been mistaken for a wrapping.
   const packed = hint === 'lz64' && !isForm ? given : payload
-  let text = await unpack(packed, hint, limits)
+  const isGzip = isGzipped(packed, hint)
+  const content = await unpack(packed, isGzip ? 'gzip' : hint, limits)
+  const compression = isGzip ? 'gzip' : hint === 'lz64' ? hint : packed === given ? 'none' : 'base64'
+  return { content, query, compression }
+}
+
+/** The JSON text of what was unpacked. Fails with `EVENT_INVALID`. */
+export function textOf({ content, compression }: Unpacked, options: { unwrapsTwice?: boolean } = {}): string {
+  const reason = compression === 'gzip' ? 'invalid gzip data' : 'invalid UTF8 in request payload'
+  let text = typeof content === 'string' ? content : utf8Text(content, reason)
   if (options.unwrapsTwice === true) text = unwrapText(text)
-  return {
-    text: loneSurrogate.test(text) ? repairSurrogates(text) : text,
-    query,
-    compression: isGzipped(packed, hint)
-      ? 'gzip'
-      : hint === 'lz64'
-        ? hint
-        : packed === given
-          ? 'none'
-          : 'base64',
-  }
+  return loneSurrogate.test(text) ? repairSurrogates(text) : text
 }
 
 /** JSON values: a parse error is the client's, with the parser's sentence and no part of the data. */
@@ -153,27 +163,24 @@ function isGzipped(payload: Buffer, hint: Compression): boolean {
   return hint === 'gzip' || (payload[0] === 0x1f && payload[1] === 0x8b && payload[2] === 8)
 }
 
-async function unpack(payload: Buffer, hint: Compression, limits: DecodeLimits): Promise<string> {
-  if (isGzipped(payload, hint)) {
+async function unpack(payload: Buffer, hint: Compression, limits: DecodeLimits): Promise<Buffer | string> {
+  if (hint === 'gzip') {
     const unpacked = await gunzipBounded(payload, limits.payloadBytesMax)
     limits.reserve?.(unpacked.length)
-    return utf8Text(unpacked, 'invalid gzip data')
+    return unpacked
   }
   if (payload.length > limits.payloadBytesMax) throw tooLarge(limits.payloadBytesMax)
-  if (hint === 'lz64') {
-    const unpacked = unpackLzString(payload.toString('latin1'), limits.payloadBytesMax)
-    if (!unpacked.ok) {
-      if (unpacked.reason === 'too-large') throw tooLarge(limits.payloadBytesMax)
-      throw invalid('failed to decode request: failed to decompress lz64 payload')
-    }
-    if (!unpacked.text.isWellFormed())
-      throw invalid('failed to decode request: invalid UTF-16 in LZ64 payload')
-    const bytes = Buffer.byteLength(unpacked.text)
-    if (bytes > limits.payloadBytesMax) throw tooLarge(limits.payloadBytesMax)
-    limits.reserve?.(bytes)
-    return unpacked.text
+  if (hint !== 'lz64') return payload
+  const unpacked = unpackLzString(payload.toString('latin1'), limits.payloadBytesMax)
+  if (!unpacked.ok) {
+    if (unpacked.reason === 'too-large') throw tooLarge(limits.payloadBytesMax)
+    throw invalid('failed to decode request: failed to decompress lz64 payload')
   }
-  return utf8Text(payload, 'invalid UTF8 in request payload')
+  if (!unpacked.text.isWellFormed()) throw invalid('failed to decode request: invalid UTF-16 in LZ64 payload')
+  const bytes = Buffer.byteLength(unpacked.text)
+  if (bytes > limits.payloadBytesMax) throw tooLarge(limits.payloadBytesMax)
+  limits.reserve?.(bytes)
+  return unpacked.text
 }
 
 /** Small bodies at once, large ones off the main thread. */

@@ -135,7 +135,8 @@ export function readSentAt(text: string | undefined): number | undefined {
 }
 
 /** `_` or `sent_at` in ms; what would be before 2021 is in seconds, and ignored. */
-function querySentAt(query: URLSearchParams | undefined): number | undefined {
+/** When the client says in the query that it sent the request, ms since the epoch. */
+export function querySentAt(query: URLSearchParams | undefined): number | undefined {
   const text = query?.get('_') ?? query?.get('sent_at')
   if (text === undefined || text === null || !/^\d{1,15}$/.test(text)) return undefined
   const ms = Number(text)

@@ -5,11 +5,12 @@
 import { isRowmillError, RowmillError } from '../errors/rowmill-error.ts'
 import type { DropReason, DropRow } from '../event/drop.ts'
 import { topics } from '../event/topics.ts'
-import type { Log, NewRecord } from '../ports/log.ts'
+import type { NewRecord } from '../ports/log.ts'
 import { clickhouseTime } from '../std/time.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { CapturedEvent, RoutedEvent } from './captured-event.ts'
 import { toRecord } from './message.ts'
+import type { RecordSink } from './sinks/record-sink.ts'
 
 export type Dropped = { event: CapturedEvent; reason: DropReason; details?: Record<string, unknown> }
 
@@ -22,7 +23,7 @@ export interface Sink {
 }
 
 export function createSink(
-  ports: { log: Pick<Log, 'append'>; metrics: Metrics },
+  ports: { log: RecordSink; metrics: Metrics },
   limits: { messageBytesMax: number },
 ): Sink {
   const { log, metrics } = ports

@@ -52,6 +52,7 @@ async function runCommand(
   rest: readonly string[],
   invocation: Invocation,
 ): Promise<ExitCode> {
+  refuseForeign(command, rest)
   const { options, positionals } = readArguments(command, rest)
   if (options.help === true) {
     invocation.terminal.out(describeCommand(command))
@@ -65,15 +66,29 @@ async function runCommand(
     isJson: options.json === true || !invocation.terminal.isInteractive,
     terminal: invocation.terminal,
     signal: invocation.signal,
-    config: () => {
-      const loaded = loadConfig(configSchema, configSources(invocation.environment, options, shorthands))
+    config: (settings = {}) => {
+      const sources = configSources(invocation.environment, options, shorthands)
+      const loaded = loadConfig(configSchema, { ...sources, flags: { ...settings, ...sources.flags } })
       for (const name of loaded.strayVariables)
         invocation.terminal.err(
           `${name} is set, but there is no such setting; "rowmill config" lists them all.\n`,
         )
+      for (const name of loaded.serviceLinks)
+        invocation.terminal.err(
+          `${name} holds the address of a service, as Kubernetes sets it, and is not taken. Set enableServiceLinks: false in the pod's spec.\n`,
+        )
       return loaded
     },
   })
+}
+
+/** Said before anything else, whatever follows the option. */
+function refuseForeign({ options }: Command, rest: readonly string[]): void {
+  for (const word of rest) {
+    const name = word.startsWith('--') ? word.slice(2).split('=')[0] : undefined
+    const refusal = name === undefined || !Object.hasOwn(options, name) ? undefined : options[name]?.refusal
+    if (refusal !== undefined) throw new UsageError(`--${name} has no meaning here. ${refusal}`)
+  }
 }
 
 function readArguments(command: Command, rest: readonly string[]) {

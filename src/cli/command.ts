@@ -12,11 +12,13 @@ export type OptionSpec = {
   /** Shown in the help as `--name <placeholder>`. */
   placeholder?: string
   short?: string
+  /** Known from elsewhere and of no meaning here: refused with this sentence, and not in the help. */
+  refusal?: string
 }
 
 export type CommandContext = {
-  /** Config from file, environment and flags, read when the command asks for it. */
-  config: () => LoadedConfig<Config>
+  /** Config from file, environment and flags, read when the command asks for it. `settings` are by path and count as flags. */
+  config: (settings?: Readonly<Record<string, string>>) => LoadedConfig<Config>
   options: Readonly<Record<string, string | boolean | string[] | undefined>>
   positionals: readonly string[]
   /** Machine-readable output was asked for, or the output is no terminal. */

@@ -25,7 +25,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no.
 }
 
 function describeOptions(options: Readonly<Record<string, OptionSpec>>): string {
-  const rows = Object.entries(options).map(([name, spec]) => {
+  const shown = Object.entries(options).filter(([, spec]) => spec.refusal === undefined)
+  const rows = shown.map(([name, spec]) => {
     const short = spec.short === undefined ? '' : `-${spec.short}, `
     return [
       `  ${short}--${name}${spec.placeholder === undefined ? '' : ` <${spec.placeholder}>`}`,

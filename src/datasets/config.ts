@@ -6,20 +6,18 @@ export const datasetsConfig = z.strictObject({
     .int()
     .min(1)
     .max(1_000_000)
-    .default(10_000)
-    .meta({ description: 'Rows in one insert into the warehouse.' }),
-  batchBytesMax: z
-    .int()
-    .min(1)
-    .default(8 * 1024 * 1024)
-    .meta({
-      description: 'Bytes of messages in one insert into the warehouse.',
-    }),
-  batchWaitMs: z.int().min(0).default(250).meta({
-    description: 'How long an insert waits to fill after its first message.',
+    .optional()
+    .meta({ description: 'Messages in one insert of a dataset, instead of what its storage says (10 000).' }),
+  batchBytesMax: z.int().min(1).optional().meta({
+    description: 'Bytes of messages in one insert of a dataset, instead of what its storage says (8 MiB).',
   }),
-  quietBatchWaitMs: z.int().min(0).default(1000).meta({
-    description: 'The same for the ledger, drops, warnings and app metrics, for which nobody waits.',
+  batchWaitMs: z.int().min(0).optional().meta({
+    description:
+      'How long an insert waits to fill after its first message, instead of what the storage says (250 ms).',
+  }),
+  quietBatchWaitMs: z.int().min(0).optional().meta({
+    description:
+      'The same for the storages that wait a second or more by themselves: the ledger, drops, warnings and app metrics, for which nobody waits.',
   }),
   replayMessageBytesMax: z
     .int()

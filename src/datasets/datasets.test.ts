@@ -2,12 +2,15 @@ import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { createMemoryBlobs, openTables } from '../../test/support/datasets.ts'
+import { quietTelemetry } from '../../test/support/quiet.ts'
+import { createSystemClock } from '../adapters/embedded/clock.ts'
+import { createSystemRandom } from '../adapters/embedded/random.ts'
 import { topics } from '../event/topics.ts'
 import type { LogBatch, LogRecord } from '../ports/log.ts'
 import type { Warehouse } from '../ports/warehouse.ts'
 import type { StageResult } from '../stream/stage.ts'
 import { datasetsConfig } from './config.ts'
-import { createDatasetStages } from './datasets.ts'
+import { readDatasetStages } from './datasets.ts'
 
 const tables = await openTables()
 const { warehouse } = tables
@@ -217,7 +220,10 @@ suite('datasets', () => {
   })
 
   test('an empty batch writes nothing and has no outcomes', async () => {
-    assert.deepEqual(await run('events', batchOf(topics.readyEvents, [])), { outcomes: [] })
+    const before = await count('events')
+    const { outcomes, records } = await run('events', batchOf(topics.readyEvents, []))
+    assert.deepEqual([outcomes, records], [[], []])
+    assert.equal(await count('events'), before)
   })
 
   test('replay snapshots become one block and one row per session and batch, under the same key each time', async () => {
@@ -326,7 +332,9 @@ async function run(
   blobs = createMemoryBlobs(),
 ): Promise<StageResult> {
   const resolveTeam = async (token: string) => (token === 'phc_7' ? { teamId: 7 } : undefined)
-  const stages = createDatasetStages({ warehouse: into, blobs, resolveTeam }, datasetsConfig.parse({}))
+  const ground = { clock: createSystemClock(), random: createSystemRandom(), ...quietTelemetry() }
+  const ports = { ...ground, warehouse: into, blobs, resolveTeam }
+  const stages = await readDatasetStages(ports, datasetsConfig.parse({}))
   const stage = stages.find(({ group }) => group === `datasets-${name}`)
   assert(stage !== undefined)
   const signal = new AbortController().signal

@@ -12,7 +12,7 @@ import type { Warehouse } from '../ports/warehouse.ts'
 import { streamConfig } from '../stream/config.ts'
 import { runStage } from '../stream/stream.ts'
 import { datasetsConfig } from './config.ts'
-import { createDatasetStages } from './datasets.ts'
+import { readDatasetStages } from './datasets.ts'
 
 test('what stands on the log is in the warehouse once, with its ledger and drops, through stops between insert and settle', async () => {
   await using tables = await openTables()
@@ -41,12 +41,12 @@ test('what stands on the log is in the warehouse once, with its ledger and drops
         return answer
       },
     })
-    await Promise.all(startAll(log, dying, kill))
+    await Promise.all(await startAll(log, dying, kill))
     log = await test.reopen()
   }
 
   const end = new AbortController()
-  const runs = startAll(log, tables.warehouse, end)
+  const runs = await startAll(log, tables.warehouse, end)
   await waitFor(async () => (await countOf(tables.warehouse, 'events')) === events - 5, {
     what: 'all events but the refused ones',
   })
@@ -78,13 +78,13 @@ test('what stands on the log is in the warehouse once, with its ledger and drops
   ])
 })
 
-function startAll(log: Log, warehouse: Warehouse, kill: AbortController): Promise<void>[] {
+async function startAll(log: Log, warehouse: Warehouse, kill: AbortController): Promise<Promise<void>[]> {
   const config = datasetsConfig.parse({ batchRecordsMax: 60, batchWaitMs: 5 })
-  const ports = { warehouse, blobs: createMemoryBlobs(), resolveTeam: async () => undefined }
-  const stages = createDatasetStages(ports, config).filter(({ group }) =>
+  const ground = { log, clock: createSystemClock(), random: createSeededRandom(), ...quietTelemetry() }
+  const ports = { ...ground, warehouse, blobs: createMemoryBlobs(), resolveTeam: async () => undefined }
+  const stages = (await readDatasetStages(ports, config)).filter(({ group }) =>
     /-(events|ledger|drops)$/.test(group),
   )
-  const ground = { log, clock: createSystemClock(), random: createSeededRandom(), ...quietTelemetry() }
   return stages.map((stage) =>
     runStage(ground, stage, {
       config: streamConfig.parse({ retryDelayMs: 5, retryDelayMaxMs: 20 }),

@@ -40,6 +40,11 @@ export const errorRegister = {
     retry: false,
     means: 'The data folder cannot be made, read or written.',
   },
+  DEAD_LETTER_LIMIT: {
+    status: 500,
+    retry: false,
+    means: 'More messages of a partition became dead letters than the storage allows; nothing was settled.',
+  },
   ENGINE_FAILED: {
     status: 503,
     retry: false,
@@ -49,6 +54,11 @@ export const errorRegister = {
     status: 400,
     retry: false,
     means: 'A request to capture could not be understood, or holds an event that breaks the rules.',
+  },
+  GROUP_IN_USE: {
+    status: 409,
+    retry: false,
+    means: 'The position of a group cannot be set while somebody reads for it.',
   },
   LEASE_LOST: {
     status: 500,
@@ -63,18 +73,54 @@ export const errorRegister = {
   },
   LOG_LOCKED: { status: 500, retry: false, means: 'Another process has the data directory open.' },
   LOG_UNAVAILABLE: { status: 503, retry: true, means: 'The log could not be read or written.' },
+  MESSAGE_REJECTED: {
+    status: 400,
+    retry: false,
+    means: 'A test endpoint was given a message that cannot become rows; nothing was written.',
+  },
   METHOD_UNKNOWN: { status: 405, retry: false, means: 'The path exists, but not with this method.' },
   MIGRATION_FAILED: {
     status: 500,
     retry: false,
     means: 'A migration failed or does not match what was applied before.',
   },
+  OFFSET_OUT_OF_RANGE: {
+    status: 500,
+    retry: false,
+    means: 'A position lies where the log has no records; the message names the command that sets it anew.',
+  },
+  OPTION_INVALID: {
+    status: 400,
+    retry: false,
+    means: 'A live option is unknown, or its value does not fit.',
+  },
+  PAYLOADS_INVALID: {
+    status: 400,
+    retry: false,
+    means: 'There is nothing to prove a processor with, or a payload cannot be read.',
+  },
   PORT_UNUSABLE: {
     status: 500,
     retry: false,
     means: 'The server cannot listen on its address: the port is taken, or not allowed.',
   },
+  PROCESSOR_FAILED: {
+    status: 500,
+    retry: false,
+    means: 'The thread of a message processor ends again and again before it has read a message.',
+  },
+  PROCESSOR_INVALID: {
+    status: 500,
+    retry: false,
+    means: 'The module of a message processor does not load, or is none; the message names the file.',
+  },
+  PROCESSOR_UNKNOWN: {
+    status: 500,
+    retry: false,
+    means: 'A storage has no message processor of the kind that was asked for.',
+  },
   RECORD_TOO_LARGE: { status: 413, retry: false, means: 'A record is larger than the log accepts.' },
+  REQUEST_INVALID: { status: 400, retry: false, means: 'A request could not be understood.' },
   ROUTE_UNKNOWN: { status: 404, retry: false, means: 'There is nothing at this path.' },
   SERVER_BUSY: {
     status: 503,
@@ -82,6 +128,23 @@ export const errorRegister = {
     means: 'The server holds as many requests, or as many bytes of them, as it may.',
   },
   SERVER_FAILED: { status: 500, retry: false, means: 'An unexpected failure; the log tells more.' },
+  SERVER_STARTING: { status: 503, retry: true, means: 'Rowmill is starting; its engines are not there yet.' },
+  STORAGE_INVALID: {
+    status: 500,
+    retry: false,
+    means: 'The YAML of a storage is wrong; each finding has its file, line and column.',
+  },
+  STORAGE_UNKNOWN: {
+    status: 404,
+    retry: false,
+    means: 'There is no storage of this name; the message lists those that there are.',
+  },
+  TABLE_MISMATCH: {
+    status: 500,
+    retry: false,
+    means:
+      'A table of the warehouse lacks what a storage writes; the message names the command that mends it.',
+  },
   TOKEN_INVALID: {
     status: 401,
     retry: false,

@@ -30,6 +30,9 @@ export const dropReasons = {
   event_restriction: 'An event restriction of the project drops it.',
   ai_byte_limit: 'The project sends more bytes of AI events per second than the operator allows.',
   ai_event_too_big: 'The AI event is larger than the operator allows.',
+  non_historical_import: 'Capture takes only batches that are marked as historical, and this one was not.',
+  fallback_refused:
+    'The log refused for good what the fallback of capture had kept; the record was set aside in the blob store.',
   invalid_event: 'A batch held an event that breaks the rules of its route; the client was told which one.',
   unknown_token: 'No project has this token.',
   duplicate: 'An event with the same token and uuid was accepted before.',
@@ -51,6 +54,11 @@ export const dropReasons = {
   output_too_large: 'What the event became is larger than the log accepts.',
   row_refused: 'The warehouse refused the row.',
   row_too_large: 'The finished event is larger than one record of the log may be.',
+  skipped_message: 'The pre-filter or the processor of a storage makes no row of this message.',
+  ignored_message: 'The processor of a storage sets messages of this kind aside without further notice.',
+  schema_violated: "The message does not match the JSON Schema of its storage's topic.",
+  processor_failed: 'The processor of a storage failed on this message.',
+  too_old_message: 'A live option sets messages of this age aside.',
   processing_failed: 'A step failed again and again on this event alone.',
 } as const
 

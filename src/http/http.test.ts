@@ -100,6 +100,19 @@ test('an unknown path is 404, an unknown method 405 with Allow, and a fallback t
   assert.equal((await fetch(`${other.server.address.url}/echo`)).status, 405)
 })
 
+test('routes that are replaced answer what comes after, also on connections from before', async () => {
+  const { server } = await setup([{ ...echo, path: '/old' }])
+  await using _ = server
+  const status = async (path: string) =>
+    (await fetch(`${server.address.url}${path}`, { method: 'POST', body: 'x' })).status
+  assert.deepEqual([await status('/old'), await status('/new')], [200, 404])
+  server.replaceRoutes(
+    [{ ...echo, path: '/new' }],
+    (_request, response) => void response.writeHead(418).end(),
+  )
+  assert.deepEqual([await status('/old'), await status('/new')], [418, 200])
+})
+
 test('a body over the limit is 413, by its declared length and as it comes', async () => {
   const { server, metrics } = await setup([echo])
   await using _ = server

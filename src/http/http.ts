@@ -27,12 +27,15 @@ export type HttpPorts = { logger: Logger; metrics: Metrics; clock: Clock }
 export type HttpOptions = HttpConfig & {
   host: string
   port: number
-  /** Gets every request whose path no route knows, such as another framework's router. */
-  fallback?: (request: IncomingMessage, response: ServerResponse) => void
+  fallback?: HttpFallback | undefined
 }
+/** Gets every request whose path no route knows, such as another framework's router. */
+export type HttpFallback = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface HttpServer extends AsyncDisposable {
   readonly address: { host: string; port: number; url: string }
+  /** Requests that begin from now on are answered by these routes. */
+  replaceRoutes(routes: readonly Route[], fallback?: HttpFallback): void
   /** False from the beginning of `drain` on: what readiness tells. */
   readonly isOpen: boolean
   /** Stops listening and waits for the requests in flight; when `signal` aborts, their connections are destroyed. */
@@ -49,7 +52,7 @@ export async function openHttpServer(
 ): Promise<HttpServer> {
   const inFlight = createInFlight(ports.metrics, options)
   const reader = createBodyReader(() => ports.clock.monotonic(), options.bodyStallMs)
-  const exchange = new Exchanges(ports, options, { table: createRouteTable(routes), inFlight, reader })
+  const exchange = new Exchanges(ports, options, { parts: { inFlight, reader }, routes })
   const server = createServer({
     keepAliveTimeout: options.keepAliveMs,
     headersTimeout: options.headersTimeoutMs,
@@ -87,6 +90,7 @@ function serverHandle(
   }
   return {
     address: { host: parts.host, port, url: `http://${host}:${port}` },
+    replaceRoutes: (routes, fallback) => exchange.replace(routes, fallback),
     get isOpen() {
       return !exchange.isDraining
     },
@@ -150,26 +154,36 @@ function answerBrokenClient(error: NodeJS.ErrnoException, socket: Socket): void 
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-type ExchangeParts = { table: RouteTable; inFlight: InFlight; reader: BodyReader }
+type ExchangeParts = { inFlight: InFlight; reader: BodyReader }
+type ExchangeSetup = { parts: ExchangeParts; routes: readonly Route[] }
 
 class Exchanges {
   isDraining = false
   readonly #ports: HttpPorts
   readonly #options: HttpOptions
   readonly #parts: ExchangeParts
+  #table: RouteTable
+  #fallback: HttpFallback | undefined
 
-  constructor(ports: HttpPorts, options: HttpOptions, parts: ExchangeParts) {
+  constructor(ports: HttpPorts, options: HttpOptions, { parts, routes }: ExchangeSetup) {
     this.#ports = ports
     this.#options = options
     this.#parts = parts
+    this.#table = createRouteTable(routes)
+    this.#fallback = options.fallback
+  }
+
+  replace(routes: readonly Route[], fallback: HttpFallback | undefined): void {
+    this.#table = createRouteTable(routes)
+    this.#fallback = fallback
   }
 
   begin(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    const { table, inFlight } = this.#parts
+    const { inFlight } = this.#parts
     const url = request.url ?? '/'
     const mark = url.indexOf('?')
     const path = mark === -1 ? url : url.slice(0, mark)
-    const match = table.find(request.method ?? 'GET', path)
+    const match = this.#table.find(request.method ?? 'GET', path)
     const route = match?.route
     const held = this.#account(request, response, route?.path ?? 'unknown')
     if (route === undefined || match === undefined) {
@@ -255,9 +269,9 @@ class Exchanges {
   }
 
   #unrouted(request: IncomingMessage, response: ServerResponse, path: string): void {
-    const methods = this.#parts.table.methodsOf(path)
-    if (methods.length === 0 && this.#options.fallback !== undefined) {
-      this.#options.fallback(request, response)
+    const methods = this.#table.methodsOf(path)
+    if (methods.length === 0 && this.#fallback !== undefined) {
+      this.#fallback(request, response)
       return
     }
     const error =

@@ -10,7 +10,9 @@ export const teamsConfig = z.strictObject({
     .int()
     .min(0)
     .default(30_000)
-    .describe("How old a project's settings may be before they are read again."),
+    .describe(
+      "How old a project's settings may be before they are read again, unless a change is told of before.",
+    ),
   unknownTtlMs: z
     .int()
     .min(0)
@@ -78,11 +80,10 @@ export const cookielessConfig = z.strictObject({
 })
 
 export const geoipConfig = z.strictObject({
-  file: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('A city database in MaxMind format (.mmdb). Without it events get no location.'),
+  file: z.string().min(1).optional().meta({
+    description: 'A city database in MaxMind format (.mmdb). Without it events get no location.',
+    env: 'MMDB_FILE_LOCATION',
+  }),
   cacheMax: z.int().min(1).default(10_000).describe('How many looked-up addresses are remembered.'),
 })
 

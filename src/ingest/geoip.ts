@@ -43,7 +43,7 @@ export async function openGeoip(config: GeoipConfig): Promise<Geoip | undefined>
   try {
     return createGeoip(await readFile(file), config)
   } catch (error) {
-    const message = `The GeoIP database ${file} cannot be read; set ingest.geoip.file to an .mmdb file.`
+    const message = `The GeoIP database ${file} cannot be read; set ingest.geoip.file (ROWMILL_INGEST_GEOIP_FILE) to an .mmdb file, or unset it.`
     throw new RowmillError('CONFIG_INVALID', message, { cause: error })
   }
 }

@@ -67,6 +67,31 @@ test('a change takes effect after the refresh interval, a new team after a momen
   assert.equal(later.get('phc_a')?.cookieless, 'stateful')
 })
 
+test('a change that is told of takes effect at once, also when the settings were just being read', async () => {
+  await using its = await setup()
+  await its.addTeam('phc_a')
+  const change = (isOn: boolean) =>
+    its.database.execute("update posthog_team set anonymize_ips = $1 where api_token = 'phc_a'", [isOn])
+  const isOn = async () => (await its.teams.resolve(['phc_a'])).get('phc_a')?.isIpAnonymized
+  assert.equal(await isOn(), false)
+  await change(true)
+  assert.equal(await isOn(), false)
+  its.teams.forget('phc_a')
+  const reading = isOn()
+  its.teams.forget('phc_a')
+  await reading
+  await change(false)
+  assert.equal(await isOn(), false)
+})
+
+test("a project that is told of has its first event, although its token was nobody's before", async () => {
+  await using its = await setup()
+  assert.equal((await its.teams.resolve(['phc_new'])).size, 0)
+  await its.addTeam('phc_new')
+  its.teams.forget('phc_new')
+  assert.equal((await its.teams.resolve(['phc_new'])).size, 1)
+})
+
 test('a token that no project can have is nobody without a question', async () => {
   await using its = await setup()
   const found = await its.teams.resolve(['', 'phc_\0', 'x'.repeat(65)])

@@ -7,8 +7,8 @@ import type { TeamsConfig } from './config.ts'
  * Projects by their token. A team is PostHog's word in tables and messages for what people call a project.
  *
  * Settings are read again when they are older than the refresh interval, one statement for all tokens of a
- * batch, so a change takes effect within that time. That no project has a token is remembered only briefly:
- * whoever makes a project expects its first event to arrive.
+ * batch, so a change takes effect within that time, or with the next batch when somebody tells of it. That no
+ * project has a token is remembered only briefly: whoever makes a project expects its first event to arrive.
  */
 export type Team = {
   id: number
@@ -26,6 +26,8 @@ export type Team = {
 export interface Teams {
   /** The team of each token that has one. Fails with `DATABASE_UNAVAILABLE`. */
   resolve(tokens: Iterable<string>): Promise<ReadonlyMap<string, Team>>
+  /** Every later `resolve` reads the settings of this token again. */
+  forget(token: string): void
   /** Notes that the first event of these teams has arrived. */
   markIngested(teams: readonly Team[]): Promise<void>
 }
@@ -49,6 +51,7 @@ const cookielessModes = ['disabled', 'stateless', 'stateful'] as const
 
 export function createTeams(ports: { database: Database; clock: Clock }, config: TeamsConfig): Teams {
   const known = new LRUCache<string, Known>({ max: config.cacheMax })
+  let forgotten = 0
   const isFresh = ({ team, readAtMs }: Known, nowMs: number) =>
     nowMs - readAtMs < (team === undefined ? config.unknownTtlMs : config.refreshIntervalMs)
   return {
@@ -61,13 +64,19 @@ export function createTeams(ports: { database: Database; clock: Clock }, config:
         if (entry === undefined || !isFresh(entry, nowMs)) asked.push(token)
         else if (entry.team !== undefined) teams.set(token, entry.team)
       }
+      const before = forgotten
       const read = await readTeams(ports.database, asked.filter(canBeToken))
       for (const token of asked) {
         const team = read.get(token)
-        known.set(token, { team, readAtMs: nowMs })
+        // What was read while somebody told of a change may be what was before it.
+        if (forgotten === before) known.set(token, { team, readAtMs: nowMs })
         if (team !== undefined) teams.set(token, team)
       }
       return teams
+    },
+    forget(token) {
+      forgotten += 1
+      known.delete(token)
     },
     async markIngested(teams) {
       if (teams.length === 0) return

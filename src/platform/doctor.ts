@@ -145,8 +145,10 @@ async function postgres({ database, clock }: JoinedEngines): Promise<Finding> {
 }
 
 async function clickhouse({ warehouse }: JoinedEngines): Promise<Finding> {
-  const [row] = await warehouse.query<{ version: string; tables: string }>(
-    'select version() as version, (select count() from system.tables where database = currentDatabase()) as tables',
+  const [row] = await warehouse.query<{ version: string; tables: string; broken: string }>(
+    `select version() as version,
+       (select count() from system.tables where database = currentDatabase()) as tables,
+       (select count() from system.detached_parts where database = currentDatabase() and reason like 'broken%') as broken`,
   )
   if (Number(row?.tables) === 0)
     return {
@@ -154,6 +156,14 @@ async function clickhouse({ warehouse }: JoinedEngines): Promise<Finding> {
       state: 'doubtful',
       says: `${row?.version} answers, without tables`,
       advice: 'Run "rowmill migrate", or start serve.',
+    }
+  if (Number(row?.broken) > 0)
+    return {
+      subject: 'ClickHouse',
+      state: 'doubtful',
+      says: `${row?.version} answers; ${row?.broken} broken parts are set aside, as a full disk leaves them`,
+      advice:
+        'Run "rowmill audit". When it is green, their folders may be deleted: detached/broken-… below clickhouse/ in the data folder.',
     }
   return { subject: 'ClickHouse', state: 'good', says: `${row?.version} answers, ${row?.tables} tables` }
 }

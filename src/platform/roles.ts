@@ -3,6 +3,7 @@ export const roleNames = {
   capture: "An SDK's request becomes durable records on the log.",
   ingest: 'Records become clean, unique, enriched events with a person.',
   datasets: 'Ready messages become rows.',
+  consumer: 'Messages of any topic become rows of the storages that the config names.',
   api: 'People and programs ask questions.',
 } as const
 

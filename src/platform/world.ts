@@ -1,3 +1,4 @@
+import type { ProjectChanges } from '../api/projects/project-changes.ts'
 import type { Blobs } from '../ports/blobs.ts'
 import type { Cache } from '../ports/cache.ts'
 import type { Log } from '../ports/log.ts'
@@ -12,6 +13,7 @@ export type World = Ground & {
   cache: Cache
   blobs: Blobs
   engines: Engines
+  changes: ProjectChanges
 }
 
 export type StopSignals = {

@@ -10,7 +10,7 @@ import type { LogHeaders } from '../event/headers.ts'
  * - `append` resolves only after all its records are durable, and they become visible together: after a
  *   crash either all of them are there or none. Records of one call keep their order in a partition.
  * - A group's *position* in a partition is the offset up to which it has *settled*. Only `commit` moves it,
- *   only forward, and atomically with the records given in the same call.
+ *   only forward, and atomically with the records given in the same call; `reset` is for operators.
  * - A partition is *leased* to at most one consumer of a group at a time. A lease that has ended can neither
  *   commit nor intend: both fail with `LEASE_LOST`.
  * - What some registered group has not settled is never deleted. When the disk budget is full of it,
@@ -24,6 +24,11 @@ export interface Log extends AsyncDisposable {
   describe(): Promise<TopicDescription[]>
   /** Positions of the appended records, in their order. Fails with `LOG_UNAVAILABLE`, `LOG_FULL` or `RECORD_TOO_LARGE`. */
   append(records: readonly NewRecord[]): Promise<RecordPosition[]>
+  /**
+   * Resolves while appends find room, and fails with `LOG_FULL` from the moment that one was refused until one of
+   * its size would be taken again. Appends nothing.
+   */
+  checkRoom(): Promise<void>
   /** Joins a group. A group is registered from its first consumer on; it starts where `start` says. */
   consume(options: ConsumeOptions): LogConsumer
   read(topic: string, partition: number, offset: number): Promise<LogRecord | undefined>
@@ -33,6 +38,13 @@ export interface Log extends AsyncDisposable {
   offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>
   /** Settled positions of every group, or of one. */
   positions(group?: string): Promise<GroupPosition[]>
+  /**
+   * Puts a group's position where an operator wants it, back or forth, and forgets what it intended: the one
+   * way in which a position moves backwards. A group that is not registered for the topic is, with its other
+   * partitions at their start. An offset that retention has deleted is allowed: see `skippedTo`. Fails with
+   * `GROUP_IN_USE` while the group has a consumer, and with `OFFSET_OUT_OF_RANGE` beyond the partition's end.
+   */
+  reset(position: ResetPosition): Promise<void>
 }
 
 export type TopicSpec = {
@@ -43,6 +55,7 @@ export type TopicSpec = {
 }
 export type TopicDescription = TopicSpec & { bounds: readonly { start: number; end: number }[] }
 export type RecordPosition = { topic: string; partition: number; offset: number }
+export type ResetPosition = { group: string; topic: string; partition: number; offset: number }
 export type GroupPosition = {
   group: string
   topic: string
@@ -75,6 +88,11 @@ export type ConsumeOptions = {
   topics: readonly string[]
   /** Where a group begins that has no position yet. */
   start: 'earliest' | 'latest'
+  /**
+   * A name that outlives restarts, for logs that let a member keep its partitions while it is away (Kafka's
+   * static membership). The embedded log hands partitions over within its process and ignores it.
+   */
+  instanceId?: string
   /** Ends the consumer: leases are revoked, iterations end. */
   signal: AbortSignal
 }
@@ -100,6 +118,11 @@ export interface PartitionLease extends AsyncDisposable {
   readonly skippedTo: number | undefined
   /** The end of a batch that was intended and not settled: the next first batch ends exactly there. */
   readonly intended: number | undefined
+  /**
+   * How often `reset` has set this position: what is named by a range of offsets needs it in the name, since
+   * after a reset the range is meant to be written anew. 0 where the log cannot tell.
+   */
+  readonly resets: number
   /** Aborts when the lease is revoked. The holder stops, then disposes the lease; only then it moves on. */
   readonly signal: AbortSignal
   /**

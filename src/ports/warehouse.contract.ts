@@ -67,6 +67,38 @@ function insertContract(open: () => Promise<OpenedWarehouse>): void {
     assert.equal(await count(warehouse), '0')
   })
 
+  test('rows arrive whole however they are packed, and a repeated token is known in any packing', async () => {
+    await using opened = await open()
+    const { warehouse } = opened
+    await warehouse.command(table)
+    for (const [index, compression] of (['none', 'lz4', 'zstd'] as const).entries()) {
+      const body = [
+        rows(index * 30_000, index * 30_000 + 100),
+        rows(index * 30_000 + 100, index * 30_000 + 30_000),
+      ]
+      const insert = {
+        table: 'things',
+        format: 'JSONEachRow',
+        body,
+        compression,
+        token: compression,
+      } as const
+      await warehouse.insert(insert)
+      await warehouse.insert({ ...insert, compression: 'zstd' })
+    }
+    assert.equal(await count(warehouse), '90000')
+    const body = Buffer.from([1, 0, 0, 0, 0, 0, 0, 1, 1, 10])
+    const columns = ['id', 'name']
+    await warehouse.insert({ table: 'things', format: 'RowBinary', columns, body, compression: 'lz4' })
+    assert.deepEqual(await warehouse.query('SELECT id, name FROM things WHERE id > 1000000'), [
+      { id: '72057594037927937', name: '\n' },
+    ])
+    const bad = { table: 'things', format: 'JSONEachRow', body: Buffer.from('{"id":"x"}\n') } as const
+    await assert.rejects(warehouse.insert({ ...bad, compression: 'zstd' }), (error) =>
+      isRowmillError(error, 'WAREHOUSE_REFUSED'),
+    )
+  })
+
   test('binary rows keep every byte', async () => {
     await using opened = await open()
     const { warehouse } = opened

@@ -28,6 +28,8 @@ export type WarehouseInsert = {
   format: 'JSONEachRow' | 'RowBinary' | 'Native'
   /** Encoded rows, concatenated. JSONEachRow: one row a line, no raw newline inside a row. */
   body: Buffer | readonly Buffer[]
+  /** How the body is packed on its way. Default: none. */
+  compression?: 'none' | 'lz4' | 'zstd'
   token?: string
   columns?: readonly string[]
   settings?: Readonly<Record<string, string | number>>

@@ -8,8 +8,11 @@ import type { NewRecord } from '../ports/log.ts'
 export type Outcome =
   /** It goes on as these records; none where the step has written its result elsewhere. */
   | { kind: 'next'; records: readonly NewRecord[] }
-  /** It ends here, by decision. */
-  | { kind: 'drop'; reason: DropReason; details?: Readonly<Record<string, unknown>> }
+  /**
+   * It ends here, by decision. A quiet one is expected and frequent: it is counted in the ledger, by its reason
+   * and by `details.why` where that is text, and has no row of its own among the drops.
+   */
+  | { kind: 'drop'; reason: DropReason; details?: Readonly<Record<string, unknown>>; isQuiet?: boolean }
   /** It goes to another topic unchanged, with its key kept or not. */
   | {
       kind: 'divert'
@@ -18,5 +21,10 @@ export type Outcome =
       keepKey: boolean
       headers?: Readonly<Record<string, string>>
     }
-  /** It cannot be processed: its original bytes go to the dead-letter topic with the reason. */
-  | { kind: 'dead-letter'; reason: DropReason; error: unknown }
+  /** It cannot be processed: its original bytes go to the dead-letter topic with the reason and more headers. */
+  | {
+      kind: 'dead-letter'
+      reason: DropReason
+      error: unknown
+      headers?: Readonly<Record<string, string>>
+    }

@@ -46,6 +46,7 @@ async function runBatches(own: Lease): Promise<void> {
       topic: lease.topic,
       partition: lease.partition,
       position: lease.position,
+      resets: lease.resets,
       signal,
     }),
   )
@@ -103,7 +104,7 @@ function settlementOf({ run }: Lease, batch: LogBatch, result: StageResult): Set
   const { stage } = run
   return settle(batch, result, {
     stage: stage.group,
-    topics: run.topics,
+    topics: { ...run.topics, deadLetters: stage.deadLetterTopic ?? run.topics.deadLetters },
     hasLedger: stage.hasLedger ?? true,
     identify: (record) => stage.identify?.(record) ?? identifyByHeaders(record),
     nowMs: run.ports.clock.now(),
@@ -158,11 +159,27 @@ function isInterruption({ signal }: Lease, error: unknown): boolean {
 function announce(own: Lease): void {
   const { lease, run } = own
   run.ports.logger.debug({ ...fieldsOf(own), position: lease.position }, 'A partition was leased')
-  if (lease.skippedTo !== undefined)
-    run.ports.logger.error(
-      { ...fieldsOf(own), position: lease.position, skippedTo: lease.skippedTo },
-      'Records were deleted by retention before this group had read them',
-    )
+  if (lease.skippedTo === undefined) return
+  if (run.isStrict) throw offsetOutOfRange(run.stage.group, lease, lease.skippedTo)
+  run.ports.logger.error(
+    { ...fieldsOf(own), position: lease.position, skippedTo: lease.skippedTo },
+    'Records were deleted by retention before this group had read them',
+  )
+}
+
+type Place = Pick<PartitionLease, 'topic' | 'partition' | 'position'>
+
+/** Names the one command that recovers. */
+export function offsetOutOfRange(group: string, place: Place, start: number): RowmillError {
+  const { topic, partition, position } = place
+  return new RowmillError(
+    'OFFSET_OUT_OF_RANGE',
+    `Group ${group} stands at offset ${position} of ${topic}/${partition}, but the log begins at ${start}: ${start - position} records were deleted unread. To go on with what is there, run: ${resetCommand(group, topic)}`,
+  )
+}
+
+export function resetCommand(group: string, topic: string): string {
+  return `rowmill offsets reset --group ${group} --topic ${topic} --to earliest`
 }
 
 function fieldsOf({ run, lease }: Lease): { group: string; topic: string; partition: number } {

@@ -100,3 +100,43 @@ test('an empty batch still has its ledger row, and none where the ledger is off'
   assert.equal(settle(batchOf(0), { outcomes: [] }, options).records.length, 1)
   assert.equal(settle(batchOf(0), { outcomes: [] }, { ...options, hasLedger: false }).records.length, 0)
 })
+
+test('a quiet drop is counted by reason and why, and has no row; ever new words are counted by reason alone', () => {
+  const quiet = (why?: string): Outcome => ({
+    kind: 'drop',
+    reason: 'duplicate',
+    ...(why === undefined ? {} : { details: { why } }),
+    isQuiet: true,
+  })
+  const outcomes = [quiet('pre-filter'), quiet('pre-filter'), quiet(), quiet('x'.repeat(500))]
+  const { records, ledger } = settle(batchOf(4), { outcomes }, options)
+  assert.deepEqual(
+    records.map(({ topic }) => topic),
+    ['ledger'],
+  )
+  assert.deepEqual(ledger.reasons, {
+    'duplicate: pre-filter': 2,
+    duplicate: 1,
+    [`duplicate: ${'x'.repeat(80)}`]: 1,
+  })
+  assert.equal(ledger.dropped, 4)
+  const many = Array.from({ length: 100 }, (_, number) => quiet(`number ${number}`))
+  const { reasons } = settle(batchOf(100), { outcomes: many }, options).ledger
+  assert.equal(Object.keys(reasons).length, 21)
+  assert.equal(reasons.duplicate, 80)
+})
+
+test('a dead letter carries the headers of its outcome, and the engine has the last word', () => {
+  const outcomes: Outcome[] = [
+    {
+      kind: 'dead-letter',
+      reason: 'invalid_message',
+      error: 'no',
+      headers: { dlq_path: 'a.b', dlq_topic: 'x' },
+    },
+  ]
+  const [letter] = settle(batchOf(1), { outcomes }, options).records
+  assert.equal(letter?.headers?.dlq_path, 'a.b')
+  assert.equal(letter?.headers?.dlq_topic, 'in')
+  assert.equal(letter?.headers?.dlq_error, 'no')
+})

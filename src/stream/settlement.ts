@@ -26,6 +26,9 @@ export type SettlementOptions = {
 export type Settlement = { records: NewRecord[]; ledger: LedgerRow }
 
 const errorTextMax = 1000
+const whyTextMax = 80
+/** Distinct words for quiet drops that the ledger row of one batch keeps; the others are counted by reason alone. */
+const whysMax = 20
 
 export function settle(batch: LogBatch, result: StageResult, options: SettlementOptions): Settlement {
   const { outcomes } = result
@@ -58,6 +61,10 @@ function settleOne({ record, outcome, records, ledger }: One, options: Settlemen
       return
     case 'drop':
       ledger.dropped++
+      if (outcome.isQuiet === true) {
+        addTo(ledger.reasons, quietReason(outcome, ledger.reasons))
+        return
+      }
       addTo(ledger.reasons, outcome.reason)
       records.push(dropRecord(record, options, { ended: 'drop', ...outcome, details: outcome.details ?? {} }))
       return
@@ -70,13 +77,24 @@ function settleOne({ record, outcome, records, ledger }: One, options: Settlemen
       ledger.dead_lettered++
       addTo(ledger.reasons, outcome.reason)
       const error = errorText(outcome.error)
-      records.push(deadLetter(record, options, { reason: outcome.reason, error }))
+      records.push(deadLetter(record, options, { ...outcome, error }))
       // A drop that cannot be stored is told by its dead letter alone: its own drop might fare no better.
       if (record.topic === options.topics.drops) return
       const details = { error }
       records.push(dropRecord(record, options, { ended: 'dead-letter', reason: outcome.reason, details }))
     }
   }
+}
+
+/** `skipped_message: no rows`: the words come from a storage's processor, so they are bounded. */
+function quietReason(
+  { reason, details }: Outcome & { kind: 'drop' },
+  counted: Readonly<Record<string, number>>,
+): string {
+  const why = details?.why
+  if (typeof why !== 'string' || why === '') return reason
+  const worded = `${reason}: ${why.slice(0, whyTextMax)}`
+  return worded in counted || Object.keys(counted).length < whysMax ? worded : reason
 }
 
 function divertedRecord(record: LogRecord, outcome: Outcome & { kind: 'divert' }): NewRecord {
@@ -88,10 +106,11 @@ function divertedRecord(record: LogRecord, outcome: Outcome & { kind: 'divert' }
 function deadLetter(
   record: LogRecord,
   options: SettlementOptions,
-  { reason, error }: { reason: DropReason; error: string },
+  { reason, error, headers: more }: { reason: DropReason; error: string; headers?: LogHeaders },
 ): NewRecord {
   const headers = {
     ...record.headers,
+    ...more,
     dlq_reason: reason,
     dlq_step: options.stage,
     dlq_timestamp: new Date(options.nowMs).toISOString(),

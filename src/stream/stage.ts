@@ -15,6 +15,8 @@ export interface Stage {
   readonly batch?: { recordsMax: number; bytesMax: number; waitMs: number }
   /** `false` where the stage reads the ledger or the drops: their rows would feed it for ever. */
   readonly hasLedger?: boolean
+  /** Where its dead letters go, if not to the run's topic. */
+  readonly deadLetterTopic?: string
   openPartition(partition: LeasedPartition): Promise<PartitionStage>
   /**
    * Who a dropped or dead-lettered record was about, where its headers do not say. Called for those records
@@ -26,7 +28,15 @@ export interface Stage {
 /** Empty text where it cannot be told. */
 export type RecordIdentity = { uuid: string; distinct_id: string; token: string; event: string }
 
-export type LeasedPartition = { topic: string; partition: number; position: number; signal: AbortSignal }
+/** Handed to a stage when a partition is leased to it. */
+export type LeasedPartition = {
+  topic: string
+  partition: number
+  position: number
+  /** See `PartitionLease`. */
+  resets?: number
+  signal: AbortSignal
+}
 
 export interface PartitionStage extends AsyncDisposable {
   /**

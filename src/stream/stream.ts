@@ -29,13 +29,19 @@ import type { SettlementTopics } from './settlement.ts'
 import { createSlots, type Slots } from './slots.ts'
 import type { Stage } from './stage.ts'
 
-export type StreamPorts = { log: Log; clock: Clock; random: Random; metrics: Metrics; logger: Logger }
+/** What the engine needs of the log. */
+export type StreamLog = Pick<Log, 'consume' | 'describe' | 'positions'>
+export type StreamPorts = { log: StreamLog; clock: Clock; random: Random; metrics: Metrics; logger: Logger }
 
 export type StageRunOptions = {
   config: StreamConfig
   topics: SettlementTopics
   /** Where the group begins that has no position yet. Default: `earliest`. */
   start?: 'earliest' | 'latest'
+  /** A position below the log's start ends the run by `OFFSET_OUT_OF_RANGE`; otherwise it is only told. */
+  isStrict?: boolean
+  /** See `ConsumeOptions`. */
+  instanceId?: string | undefined
   /** Gentle: ends the run after the batches in hand. */
   stop: AbortSignal
   /** Hard: abandons what is in hand. */
@@ -49,6 +55,7 @@ export type StageRun = {
   config: StreamConfig
   topics: SettlementTopics
   slots: Slots
+  isStrict: boolean
   /** Leases whose loop has ended after the stop: given back when the consumer closes. */
   kept: PartitionLease[]
   /** No new batch. */
@@ -73,6 +80,7 @@ export async function runStage(ports: StreamPorts, stage: Stage, options: StageR
     config: options.config,
     topics: options.topics,
     slots: createStageSlots(ports, stage, options.config),
+    isStrict: options.isStrict ?? false,
     kept: [],
     stop,
     abort,
@@ -87,6 +95,7 @@ export async function runStage(ports: StreamPorts, stage: Stage, options: StageR
     group: stage.group,
     topics: stage.topics,
     start: options.start ?? 'earliest',
+    ...(options.instanceId === undefined ? {} : { instanceId: options.instanceId }),
     signal: abort,
   })
   const partitions = runPartitions(run, consumer, fail)

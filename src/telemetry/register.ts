@@ -9,6 +9,9 @@ export type MetricEntry =
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
 const bytes = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216] as const
+const milliseconds = [
+  1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 60_000, 300_000, 3_600_000,
+] as const
 const records = [1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000] as const
 
 export const metricRegister = {
@@ -16,6 +19,11 @@ export const metricRegister = {
     kind: 'counter',
     help: 'Readings of the state of admission from the cache that failed.',
     labels: ['source'],
+  },
+  capture_ai_otel_gateway_provenance: {
+    kind: 'counter',
+    help: 'OTLP exports, by whether the AI gateway has signed them.',
+    labels: ['reason'],
   },
   capture_error_by_stage_and_type: {
     kind: 'counter',
@@ -45,7 +53,7 @@ export const metricRegister = {
   },
   capture_events_ingested_total: {
     kind: 'counter',
-    help: 'Events that are durable on the log.',
+    help: 'Events that are durable on the log, or in the fallback.',
     labels: [],
   },
   capture_events_rate_limited_total: {
@@ -68,6 +76,31 @@ export const metricRegister = {
     help: 'Events sent to an overflow topic.',
     labels: ['reason'],
   },
+  capture_fallback_bytes: {
+    kind: 'gauge',
+    help: 'Bytes of objects that the fallback keeps until the log takes them.',
+    labels: [],
+  },
+  capture_fallback_drained_total: {
+    kind: 'counter',
+    help: 'Records that the fallback has brought to the log.',
+    labels: [],
+  },
+  capture_fallback_objects: {
+    kind: 'gauge',
+    help: 'Objects that the fallback keeps until the log takes them.',
+    labels: [],
+  },
+  capture_fallback_refused_total: {
+    kind: 'counter',
+    help: 'Objects of the fallback that were set aside, because the log refused them for good or nobody could read them.',
+    labels: ['reason'],
+  },
+  capture_fallback_sink_failovers_total: {
+    kind: 'counter',
+    help: 'Records that went to the fallback because the log took none.',
+    labels: [],
+  },
   capture_full_payload_size: {
     kind: 'histogram',
     help: 'Bytes of a request after unpacking.',
@@ -82,6 +115,11 @@ export const metricRegister = {
   capture_partition_key_capacity_exceeded_total: {
     kind: 'counter',
     help: 'Events over the overflow limit of their key.',
+    labels: [],
+  },
+  capture_primary_sink_health: {
+    kind: 'gauge',
+    help: 'Whether the log took what capture wrote last: 1, or 0 while the fallback stands in.',
     labels: [],
   },
   cache_evictions_total: {
@@ -100,6 +138,126 @@ export const metricRegister = {
     kind: 'counter',
     help: 'Warnings about refused requests that the log did not take.',
     labels: [],
+  },
+  consumer_dlq_by_age_routed_to_dlq: {
+    kind: 'counter',
+    help: 'Old messages that were set aside.',
+    labels: ['storage'],
+  },
+  consumer_dlq_by_age_stale_seen: {
+    kind: 'counter',
+    help: 'Messages older than the threshold of the live option.',
+    labels: ['storage'],
+  },
+  consumer_missing_category: {
+    kind: 'counter',
+    help: 'Outcomes without a category, except those of abuse.',
+    labels: [],
+  },
+  consumer_missing_quantity: {
+    kind: 'counter',
+    help: 'Outcomes without a quantity, except those of abuse.',
+    labels: [],
+  },
+  consumer_processor_thread_deaths_total: {
+    kind: 'counter',
+    help: 'Threads of message processors that ended by themselves or had to be ended, by cause.',
+    labels: ['cause'],
+  },
+  consumer_eap_items_dlqed_prior_partition: {
+    kind: 'counter',
+    help: 'Items that were set aside because they belong to another week, by type and whether it is over.',
+    labels: ['item_type', 'reason'],
+  },
+  consumer_generic_metrics_killswitched_use_case: {
+    kind: 'counter',
+    help: 'Generic metrics that were skipped because their use case is switched off.',
+    labels: [],
+  },
+  consumer_insertions_batch_write_bytes: {
+    kind: 'histogram',
+    help: "Bytes of rows that a storage's batch has written.",
+    labels: ['storage'],
+    buckets: bytes,
+  },
+  consumer_insertions_batch_write_ms: {
+    kind: 'histogram',
+    help: "Time that the inserts of a storage's batch took.",
+    labels: ['storage'],
+    buckets: milliseconds,
+  },
+  consumer_insertions_batch_write_msgs: {
+    kind: 'histogram',
+    help: "Rows that a storage's batch has written.",
+    labels: ['storage'],
+    buckets: records,
+  },
+  consumer_insertions_end_to_end_latency_ms: {
+    kind: 'histogram',
+    help: 'Mean age of the events of a batch when it was written, from when they happened.',
+    labels: ['storage'],
+    buckets: milliseconds,
+  },
+  consumer_insertions_item_bytes_processed: {
+    kind: 'counter',
+    help: 'Bytes of items of the events analytics platform that became rows, by type.',
+    labels: ['item_type'],
+  },
+  consumer_insertions_item_type_count: {
+    kind: 'counter',
+    help: 'Items of the events analytics platform that became rows, by type.',
+    labels: ['item_type'],
+  },
+  consumer_insertions_latency_ms: {
+    kind: 'histogram',
+    help: 'Mean age of the messages of a batch when it was written, from when they were appended.',
+    labels: ['storage'],
+    buckets: milliseconds,
+  },
+  consumer_insertions_max_end_to_end_latency_ms: {
+    kind: 'histogram',
+    help: 'Largest age of the events of a batch when it was written, from when they happened.',
+    labels: ['storage'],
+    buckets: milliseconds,
+  },
+  consumer_insertions_max_latency_ms: {
+    kind: 'histogram',
+    help: 'Largest age of the messages of a batch when it was written, from when they were appended.',
+    labels: ['storage'],
+    buckets: milliseconds,
+  },
+  consumer_insertions_max_sentry_received_latency_ms: {
+    kind: 'histogram',
+    help: 'Largest age of the events of a batch when it was written, from when they were received.',
+    labels: ['storage'],
+    buckets: milliseconds,
+  },
+  consumer_insertions_sentry_received_latency_ms: {
+    kind: 'histogram',
+    help: 'Mean age of the events of a batch when it was written, from when they were received.',
+    labels: ['storage'],
+    buckets: milliseconds,
+  },
+  consumer_message_processing_time_ms: {
+    kind: 'histogram',
+    help: 'Time from a batch of messages to its rows, before they are written.',
+    labels: ['storage'],
+    buckets: milliseconds,
+  },
+  consumer_invalid_message: {
+    kind: 'counter',
+    help: 'Messages that became dead letters, by reason.',
+    labels: ['storage', 'reason'],
+  },
+  consumer_clickhouse_insert_error: {
+    kind: 'counter',
+    help: 'Inserts of a storage that failed and are tried again, by the code of the error.',
+    labels: ['storage', 'status'],
+  },
+  consumer_schema_validation_failed: {
+    kind: 'counter',
+    help: 'Messages that do not match the JSON Schema of their topic, enforced or not.',
+    labels: ['storage'],
   },
   database_failures_total: {
     kind: 'counter',
@@ -156,6 +314,11 @@ export const metricRegister = {
     help: 'Ingestion warnings by type, and whether the project was told or had been told lately.',
     labels: ['type', 'sent'],
   },
+  capture_v1_gateway_provenance: {
+    kind: 'counter',
+    help: 'AI events, on any route but OTLP, whose properties of the AI gateway were verified or taken away, by why.',
+    labels: ['reason'],
+  },
   capture_v1_analytics_error: {
     kind: 'counter',
     help: 'v1 requests that were refused as a whole.',
@@ -190,6 +353,11 @@ export const metricRegister = {
     kind: 'counter',
     help: 'Appends that the embedded log has refused, by reason.',
     labels: ['reason'],
+  },
+  replacements_total: {
+    kind: 'counter',
+    help: 'Changes of earlier rows that were carried out.',
+    labels: ['storage', 'type'],
   },
   stream_records_total: {
     kind: 'counter',

@@ -38,7 +38,12 @@ export interface SimulatedLog extends Log {
   onDeath: (consumer: LogConsumer) => void
 }
 
-type Group = { position: number; intended: number | undefined; holder: SimulatedLease | undefined }
+type Group = {
+  position: number
+  intended: number | undefined
+  resets: number
+  holder: SimulatedLease | undefined
+}
 type Consumer = LogConsumer & {
   options: ConsumeOptions
   isClosed: boolean
@@ -67,7 +72,7 @@ export function createSimulatedLog(options: SimulatedLogOptions): SimulatedLog {
   }
   const groupOf = (group: string, topic: string, partition: number): Group => {
     const name = `${group} ${topic} ${partition}`
-    const found = groups.get(name) ?? { position: 0, intended: undefined, holder: undefined }
+    const found = groups.get(name) ?? { position: 0, intended: undefined, resets: 0, holder: undefined }
     groups.set(name, found)
     return found
   }
@@ -129,6 +134,7 @@ export function createSimulatedLog(options: SimulatedLogOptions): SimulatedLog {
       position: state.position,
       skippedTo: undefined,
       intended: state.intended,
+      resets: state.resets,
       signal: revoked.signal,
       revoke: () => revoked.abort(),
       batches: (options) => batchesOf(at, options, revoked.signal),
@@ -241,11 +247,16 @@ export function createSimulatedLog(options: SimulatedLogOptions): SimulatedLog {
       yield (partitionsOf(topic)[partition] ?? []).slice(from, until)
     },
     offsetAt: async () => 0,
+    checkRoom: () => Promise.resolve(),
     async positions() {
       return [...groups].map(([name, { position, intended }]) => {
         const [group = '', topic = '', partition = ''] = name.split(' ')
         return { group, topic, partition: Number(partition), position, intended }
       })
+    },
+    async reset({ group, topic, partition, offset }) {
+      const state = groupOf(group, topic, partition)
+      Object.assign(state, { position: offset, intended: undefined, resets: state.resets + 1 })
     },
     async [Symbol.asyncDispose]() {},
   }

@@ -113,6 +113,7 @@ function emptyLog(records: readonly LogRecord[]): Log {
     ensureTopics: unused,
     describe: () => Promise.resolve([]),
     append: unused,
+    checkRoom: () => Promise.resolve(),
     consume: unused,
     read: (topic, partition, offset) =>
       Promise.resolve(
@@ -123,6 +124,7 @@ function emptyLog(records: readonly LogRecord[]): Log {
     scan: unused,
     offsetAt: () => Promise.resolve(0),
     positions: () => Promise.resolve([]),
+    reset: unused,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
 }

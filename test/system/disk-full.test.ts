@@ -4,11 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { appendFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { RowmillProcess } from '../support/rowmill-process.ts'
+import { fill, openSmallDisk } from '../support/small-disk.ts'
 import { countFates, startSteadyLoad } from '../support/steady-load.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -16,26 +17,6 @@ import { waitFor } from '../support/wait-for.ts'
 const run = promisify(execFile)
 const apiKey = 'phx_disk'
 const token = 'phc_disk'
-
-/** A file system of its own in memory, or undefined where this user may not make one. */
-async function openSmallDisk(path: string, megabytes: number): Promise<AsyncDisposable | undefined> {
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path])
-  } catch {
-    return undefined
-  }
-  return { [Symbol.asyncDispose]: async () => void (await run('umount', ['-l', path])) }
-}
-
-/** Takes what room is left. */
-async function fill(path: string): Promise<void> {
-  for (const size of [65_536, 512])
-    for (let isFull = false; !isFull; )
-      await appendFile(path, Buffer.alloc(size)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOSPC') throw error
-        isFull = true
-      })
-}
 
 test('a full disk loses nothing that was acknowledged, and all goes on when there is room again', async (context) => {
   await using dir = await tempDir('rowmill-disk-')
@@ -58,6 +39,13 @@ test('a full disk loses nothing that was acknowledged, and all goes on when ther
     },
     { withinMs: 30_000, what: 'capture to refuse' },
   )
+  const says = await waitFor(async () => {
+    await fill(ballast)
+    const answer = await fetch(`${rowmill.url}/_readiness`)
+    return answer.status === 503 && (await answer.text())
+  })
+  assert.match(says, /"ready":false.*"log":"The disk that holds the log is (almost )?full/)
+  assert.equal((await fetch(`${rowmill.url}/_liveness`)).status, 200)
   const { postgres } = await rowmill.engines()
   assert.ok(postgres !== undefined)
   process.kill(postgres, 'SIGKILL')

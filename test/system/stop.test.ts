@@ -1,7 +1,7 @@
 /** Ends of the program: by a signal under load, twice, and before it could begin. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -100,4 +100,6 @@ test('a start that cannot be says why in a sentence and ends with 1', async () =
     assert.match(err, says)
     assert.doesNotMatch(err, /^ {4}at /m)
   }
+  // The taken port was noticed before any engine was made.
+  assert.deepEqual((await readdir(dir.path)).sort(), ['file', 'log'])
 })

@@ -20,6 +20,7 @@ import type { Logger } from '../../telemetry/logger.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import type { WarehouseConfig } from './config.ts'
 import { exceptionAtEnd, warehouseError } from './failures.ts'
+import { type BodyCoding, packBody } from './pack-body.ts'
 
 export type WarehouseContext = { clock: Clock; random: Random; logger: Logger; metrics: Metrics }
 
@@ -68,7 +69,8 @@ function clientOptions(config: WarehouseConfig & WarehouseConnection) {
     log: { level: ClickHouseLogLevel.OFF },
     request_timeout: config.requestTimeoutMs,
     max_open_connections: config.connectionsMax,
-    compression: { request: config.isCompressed, response: config.isCompressed },
+    // Bodies are packed here, each as its insert asks for.
+    compression: { request: false, response: config.isCompressed },
     keep_alive: { enabled: true, idle_socket_ttl: 2500 },
   }
 }
@@ -76,22 +78,27 @@ function clientOptions(config: WarehouseConfig & WarehouseConnection) {
 class ClickHouseWarehouse implements Warehouse {
   readonly database: string
   readonly #client: ClickHouseClient
+  readonly #usualCoding: BodyCoding
   #isClosed = false
 
   constructor(config: WarehouseConfig & WarehouseConnection) {
     this.database = config.database
+    this.#usualCoding = config.isCompressed ? 'gzip' : 'none'
     this.#client = createClient({ ...clientOptions(config), database: config.database })
   }
 
   async insert(insert: WarehouseInsert): Promise<{ rowsWritten: number }> {
     const { table, format, columns, token, signal } = insert
-    const body: readonly Buffer[] = Buffer.isBuffer(insert.body) ? [insert.body] : insert.body
-    if (body.every((part) => part.length === 0)) return { rowsWritten: 0 }
+    const parts: readonly Buffer[] = Buffer.isBuffer(insert.body) ? [insert.body] : insert.body
+    if (parts.every((part) => part.length === 0)) return { rowsWritten: 0 }
+    const { compression = 'none' } = insert
+    const packed = await packBody(parts, compression === 'none' ? this.#usualCoding : compression)
     const list = columns === undefined ? '' : ` (${columns.map(quoteIdentifier).join(', ')})`
     try {
       const result = await this.#client.exec({
         query: `INSERT INTO ${table.split('.').map(quoteIdentifier).join('.')}${list} FORMAT ${format}`,
-        values: Readable.from(body, { objectMode: false }),
+        values: Readable.from(packed.body, { objectMode: false }),
+        http_headers: packed.headers,
         clickhouse_settings: {
           ...oneBlock,
           ...insert.settings,

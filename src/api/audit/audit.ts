@@ -70,10 +70,16 @@ type LedgerSum = {
   unequal: string
 }
 
-/** Tables whose rows must be as many as the records of a topic. */
+/** Tables whose rows must be as many as the records of a topic, and the group that writes them: others may read it too. */
 const countedTables = [
-  { table: 'events', topic: topics.readyEvents },
-  { table: 'drops', topic: topics.drops },
+  { table: 'events', topic: topics.readyEvents, group: 'datasets-events' },
+  { table: 'drops', topic: topics.drops, group: 'datasets-drops' },
+] as const
+
+/** Without their rows nothing can be said: what no role has begun to read waits like what is behind. */
+const proofs = [
+  { stage: 'datasets-ledger', topic: topics.ledger },
+  { stage: 'datasets-drops', topic: topics.drops },
 ] as const
 
 export async function audit(
@@ -211,6 +217,11 @@ function waitingOf(log: LogState): AuditReport['waiting'] {
     entry.records += end - position
     waiting.set(key, entry)
   }
+  for (const { stage, topic } of proofs) {
+    const records = endOf(log, [topic])
+    if (records > 0 && !log.positions.some(({ group }) => group === stage))
+      waiting.set(stage, { stage, topic, records })
+  }
   return [...waiting.values()]
 }
 
@@ -241,9 +252,9 @@ async function countTables(
        sum(events_deleted) filter (where stage <> 'finished')::text as pending from rowmill_deletion`,
   )
   const sums: Counted[] = []
-  for (const { table, topic } of countedTables) {
-    const settled = settledOf(log, topic)
-    const parameters = { topic, partitions: [...settled.keys()], positions: [...settled.values()] }
+  for (const { table, topic, group } of countedTables) {
+    const settled = settledOf(log, topic, group)
+    const parameters = { topic, group, partitions: [...settled.keys()], positions: [...settled.values()] }
     const until =
       'transform(toInt64({column}), {partitions:Array(Int64)}, {positions:Array(Int64)}, toInt64(0))'
     const [count] = await ports.warehouse.query<{ rows: string }>(
@@ -252,7 +263,7 @@ async function countTables(
     )
     const [refused] = await ports.warehouse.query<{ records: string }>(
       `select count() as records from drops where ended = 'dead-letter' and topic = {topic:String}
-       and startsWith(stage, 'datasets') and offset < ${until.replace('{column}', 'partition')}`,
+       and stage = {group:String} and offset < ${until.replace('{column}', 'partition')}`,
       { parameters },
     )
     const isEvents = table === 'events'
@@ -279,13 +290,13 @@ function compareRows(sum: Counted, isSettled: boolean): string[] {
   ]
 }
 
-/** Per partition, the least position of the groups of datasets that read the topic. */
-function settledOf(log: LogState, topic: string): Map<number, number> {
-  const settled = new Map<number, number>()
-  for (const entry of log.positions)
-    if (entry.topic === topic && entry.group.startsWith('datasets'))
-      settled.set(entry.partition, Math.min(settled.get(entry.partition) ?? entry.position, entry.position))
-  return settled
+/** Per partition, how far the group has come. */
+function settledOf(log: LogState, topic: string, group: string): Map<number, number> {
+  return new Map(
+    log.positions
+      .filter((entry) => entry.topic === topic && entry.group === group)
+      .map(({ partition, position }) => [partition, position]),
+  )
 }
 
 async function readDrops(warehouse: Warehouse): Promise<Record<string, number>> {

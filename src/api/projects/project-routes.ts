@@ -6,6 +6,7 @@ import { requireUnscoped } from '../auth/scope.ts'
 import { invalidInput } from '../problem.ts'
 import { type ApiRoute, defineRoute } from '../route.ts'
 import { plainText } from '../text.ts'
+import type { ProjectChanges } from './project-changes.ts'
 import {
   cookielessModes,
   createProject,
@@ -54,8 +55,10 @@ export const projectSchema = z.strictObject({
   updated_at: z.string(),
 })
 
-export function createProjectRoutes(ports: { database: Database; random: Random }): ApiRoute[] {
-  const { database, random } = ports
+export type ProjectPorts = { database: Database; random: Random; changes?: ProjectChanges }
+
+export function createProjectRoutes(ports: ProjectPorts): ApiRoute[] {
+  const { database, random, changes } = ports
   return [
     defineRoute({
       method: 'GET',
@@ -77,7 +80,9 @@ export function createProjectRoutes(ports: { database: Database; random: Random 
       answers: { 201: projectSchema },
       async run({ key, body }) {
         requireUnscoped(key, 'create a project')
-        return { status: 201, body: projectBody(await addProject(database, random, body)) }
+        const project = await addProject(database, random, body)
+        changes?.tell(project.apiToken)
+        return { status: 201, body: projectBody(project) }
       },
     }),
     defineRoute({
@@ -93,12 +98,13 @@ export function createProjectRoutes(ports: { database: Database; random: Random 
     defineRoute({
       method: 'PATCH',
       path: '/api/projects/:project_id',
-      summary: 'Change settings of a project; ingest follows within its refresh interval',
+      summary: 'Change settings of a project; events acknowledged after the answer follow them',
       tag: 'projects',
       body: projectSettingsSchema,
       answers: { 200: projectSchema },
       async run({ project, body }) {
         const updated = await updateProject(database, project.id, fromBody(body))
+        changes?.tell(project.apiToken)
         return { status: 200, body: projectBody(updated ?? project) }
       },
     }),

@@ -4,6 +4,7 @@
  */
 import type { Database, DatabaseSession } from '../../ports/database.ts'
 import type { Random } from '../../ports/random.ts'
+import { projectChannel } from './project-changes.ts'
 
 export const cookielessModes = ['disabled', 'stateless', 'stateful'] as const
 export type CookielessMode = (typeof cookielessModes)[number]
@@ -64,10 +65,11 @@ export async function createProject(
   const names = entries.map(([column]) => column)
   const places = entries.map((_, index) => `$${index + 1}`)
   const rows = await database.query<TeamRow>(
-    `with next as (select nextval(pg_get_serial_sequence('posthog_team', 'id')) as id)
-     insert into posthog_team (id, project_id, ${names.join(', ')})
-     select id, id, ${places.join(', ')} from next returning *`,
-    entries.map(([, value]) => value),
+    `with next as (select nextval(pg_get_serial_sequence('posthog_team', 'id')) as id),
+     made as (insert into posthog_team (id, project_id, ${names.join(', ')})
+       select id, id, ${places.join(', ')} from next returning *)
+     ${andTell('made', entries.length + 1)}`,
+    [...entries.map(([, value]) => value), projectChannel],
   )
   return toProject(rows[0])
 }
@@ -80,10 +82,16 @@ export async function updateProject(
   const entries = assignments(settings)
   const sets = ['updated_at = now()', ...entries.map(([column], index) => `${column} = $${index + 2}`)]
   const rows = await database.query<TeamRow>(
-    `update posthog_team set ${sets.join(', ')} where id = $1 returning *`,
-    [id, ...entries.map(([, value]) => value)],
+    `with changed as (update posthog_team set ${sets.join(', ')} where id = $1 returning *)
+     ${andTell('changed', entries.length + 2)}`,
+    [id, ...entries.map(([, value]) => value), projectChannel],
   )
   return rows.length === 0 ? undefined : toProject(rows[0])
+}
+
+/** Answers the rows of `from` and sends the news of them; the news leaves when the statement is committed. */
+function andTell(from: string, place: number): string {
+  return `select ${from}.*, pg_notify($${place}, ${from}.api_token) from ${from}`
 }
 
 export async function listProjects(database: DatabaseSession): Promise<Project[]> {

@@ -57,6 +57,8 @@ test('what is refused is refused wherever it stands and however it is spaced and
     'dictGet (1)',
     '{ a : identifier }',
     'into outfile',
+    'settings a =',
+    'settings `additional_table_filters` =',
   ]
   fc.assert(
     fc.property(
@@ -82,6 +84,7 @@ test('the same words inside strings, comments and quoted names are nothing', () 
     'prewhere',
     'system.one',
     'remote(1)',
+    'settings a = 1',
     'into outfile',
     '; drop table x',
     '{a:Identifier}',

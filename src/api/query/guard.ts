@@ -4,6 +4,7 @@
  *
  * - PREWHERE runs before those filters, and what it throws tells about other projects' rows;
  * - other databases, `system` among them, and functions that read tables without the filters;
+ * - SETTINGS: ClickHouse's own read-only mode does not look at those of subqueries, and one of them is the filter;
  * - statements that are no reads, a second statement, another output format, names given as parameters.
  *
  * The text is cut into tokens as ClickHouse does it. What could be read in two ways is refused.
@@ -76,6 +77,7 @@ function faultAt(
   const name = token.text.toLowerCase()
   if (token.kind === 'word') {
     if (name === 'prewhere') return 'PREWHERE is not allowed; use WHERE.'
+    if (name === 'settings' && isSetting(next, tokens[index + 2])) return 'SETTINGS are not allowed.'
     if (name === 'into' && next?.text.toLowerCase() === 'outfile') return 'INTO OUTFILE is not allowed.'
     if (name === 'format' && depth === 0 && next?.kind === 'word')
       return 'FORMAT is not allowed: the answer is always JSON.'
@@ -87,6 +89,12 @@ function faultAt(
     if (bypasses.test(name) || (names.tableFunctions.has(name) && !harmless.has(name)))
       return `The function ${token.text} is not allowed.`
   return undefined
+}
+
+/** `settings a = 1`, and not a column of that name. */
+function isSetting(name: Token | undefined, sign: Token | undefined): boolean {
+  const isName = name?.kind === 'word' || name?.kind === 'quoted'
+  return isName && sign?.kind === 'mark' && (sign.text === '=' || sign.text === '.')
 }
 
 const patterns: readonly (readonly [Token['kind'] | 'skip', RegExp])[] = [

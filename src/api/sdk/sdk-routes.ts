@@ -5,13 +5,14 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Database } from '../../ports/database.ts'
 import type { Random } from '../../ports/random.ts'
 import { createAuthentication } from '../auth/authenticate.ts'
+import type { ProjectChanges } from '../projects/project-changes.ts'
 import { findProjectByToken, type Project } from '../projects/projects.ts'
 import { type BrowserFiles, openBrowserFiles } from './browser-files.ts'
 import { decodeSdkBody } from './decode.ts'
 import { evaluatedFlags, type FlagsQuery, minimalFlags, noFlagDefinitions } from './flags.ts'
 import { remoteConfig, remoteConfigScript } from './remote-config.ts'
 
-type SdkPorts = { database: Database; clock: Clock; random: Random }
+type SdkPorts = { database: Database; clock: Clock; random: Random; changes?: ProjectChanges }
 type SdkConfig = { bodyBytesMax: number; keyCacheMs: number }
 const allowed = 'GET, POST, OPTIONS, HEAD'
 type FindProject = (token: string) => Promise<Project | undefined>
@@ -51,6 +52,7 @@ function allowOrigin(request: FastifyRequest, reply: FastifyReply): void {
 
 function createProjectFinder(ports: SdkPorts, config: SdkConfig): FindProject {
   const known = new LRUCache<string, { project: Project | undefined; until: number }>({ max: 10_000 })
+  ports.changes?.subscribe((token) => void known.delete(token))
   return async (token) => {
     const remembered = known.get(token)
     if (remembered !== undefined && remembered.until > ports.clock.now()) return remembered.project

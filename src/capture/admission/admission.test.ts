@@ -300,6 +300,42 @@ test('AI events beyond the byte budget are dropped, and too large ones before th
   assert.equal(ai(600), 'ai_byte_limit')
 })
 
+test('a token has its own budget of AI bytes beside the common one, and 0 is no limit', async () => {
+  await using s = await setup({
+    aiBytesPerSecondMax: 20,
+    aiBytesPerSecondOverrides: ['phc_more=40', 'phc_less=5', 'phc_free=0'],
+  })
+  const sent = (token: string, events: number) =>
+    Array.from({ length: events }, () =>
+      s.one({ token, kind: 'ai', event: '$ai_generation', data: 'x'.repeat(488) }),
+    ).map((verdict) => verdict === 'ai_byte_limit')
+  // An event weighs 1000 bytes; a budget holds for a minute.
+  assert.deepEqual(sent('phc_a', 2), [false, true])
+  assert.deepEqual(sent('phc_more', 3), [false, false, true])
+  assert.deepEqual(sent('phc_less', 1), [true])
+  assert.deepEqual(sent('phc_free', 5), [false, false, false, false, false])
+})
+
+test('a budget of one token holds without a common one, and is shared through the cache', async () => {
+  await using s = await setup({ aiBytesPerSecondOverrides: ['phc_a=20'], rateLimit: { syncSeconds: 0.01 } })
+  const ai = (token: string) => s.one({ token, kind: 'ai', event: '$ai_span', data: 'x'.repeat(488) })
+  assert.equal(typeof ai('phc_a'), 'object')
+  assert.equal(ai('phc_a'), 'ai_byte_limit')
+  for (let count = 0; count < 5; count++) assert.equal(typeof ai('phc_b'), 'object')
+  await s.clock.advance(10)
+  assert.deepEqual(
+    [...s.cache.texts]
+      .filter(([key]) => key.includes('ai-bytes'))
+      .map(([key, value]) => [key.split(':')[1], value]),
+    [['phc_a', '2000']],
+  )
+})
+
+test('a budget that is no number is refused at start', async () => {
+  for (const override of ['phc_a', 'phc_a=', 'phc_a=-1', '=5'])
+    await assert.rejects(setup({ aiBytesPerSecondOverrides: [override] }), { code: 'CONFIG_INVALID' })
+})
+
 test('a replay session on the overflow list goes to its own overflow topic with its session as key', async () => {
   await using s = await setup({}, (cache) =>
     cache.sortedAdd('@posthog/capture-overflow/replay', [{ member: 'hot', score: soon }]),

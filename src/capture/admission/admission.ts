@@ -86,7 +86,7 @@ function refreshes(config: AdmissionConfig, parts: AdmissionParts) {
   return [
     quotas,
     ...(config.restrictions.isEnabled ? [restrictions] : []),
-    ...(rateLimit.isEnabled || config.aiBytesPerSecondMax > 0 ? [counts] : []),
+    ...(rateLimit.isEnabled || parts.aiBudgets.isAny ? [counts] : []),
     ...(rateLimit.isEnabled && rateLimit.customThresholdKey !== '' ? [thresholds] : []),
   ]
 }

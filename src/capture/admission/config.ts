@@ -38,6 +38,11 @@ export const admissionConfigSchema = z.strictObject({
     description: 'Bytes of AI events per second and token; events beyond it are dropped. 0 is no limit.',
     env: 'AI_BYTE_LIMIT_PER_SECOND',
   }),
+  aiBytesPerSecondOverrides: z.array(z.string()).default([]).meta({
+    description:
+      'Other budgets of AI bytes for single tokens: `token=bytes per second`, separated by commas. 0 is no limit.',
+    env: 'AI_BYTE_LIMIT_OVERRIDES_CSV',
+  }),
   aiOverflowTopic: z.string().default('').meta({
     description: 'Topic for AI events over the overflow limit. Empty: AI events never overflow.',
     env: 'CAPTURE_ANALYTICS_AI_EVENTS_OVERFLOW_TOPIC',

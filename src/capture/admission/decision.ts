@@ -76,7 +76,7 @@ function aiBudget({ parts, config }: Scope, event: CapturedEvent): Verdict | und
   const bytes = dataLength(event.data)
   if (config.aiEventBytesMax > 0 && bytes > config.aiEventBytesMax)
     return { kind: 'drop', reason: 'ai_event_too_big', details: { bytes, bytesMax: config.aiEventBytesMax } }
-  if (config.aiBytesPerSecondMax === 0) return undefined
+  if (parts.aiBudgets.bytesPerSecondOf(event.token) === 0) return undefined
   const isOver = parts.aiBytes.charge(event.token, bytes + envelopeBytes)
   return isOver ? { kind: 'drop', reason: 'ai_byte_limit' } : undefined
 }

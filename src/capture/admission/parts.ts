@@ -2,6 +2,7 @@
 import { topics } from '../../event/topics.ts'
 import type { Cache } from '../../ports/cache.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { createAiBudgets } from './ai-budgets.ts'
 import type { AdmissionConfig } from './config.ts'
 import { createLimitedSets } from './limited-sets.ts'
 import { createOverflowLimiter } from './overflow-limiter.ts'
@@ -20,6 +21,7 @@ export function createParts(deps: { cache: Cache; clock: Clock }, config: Admiss
   const known = new Set<string>([...Object.values(topics), ...config.customTopics])
   const prefix = config.cacheKeyPrefix
   const thresholds = createThresholds(deps.cache, config.rateLimit)
+  const aiBudgets = createAiBudgets(config)
   const limits = { keysMax: config.rateLimit.keysMax, syncKeysMax: config.rateLimit.syncKeysMax }
   return {
     quotas: createLimitedSets(deps, quotaKeys(prefix, quotaKey)),
@@ -37,11 +39,12 @@ export function createParts(deps: { cache: Cache; clock: Clock }, config: Admiss
       windowMs: config.rateLimit.windowSeconds * 1000,
       thresholdOf: thresholds.of,
     }),
+    aiBudgets,
     aiBytes: createSlidingWindow(deps, {
       ...limits,
       prefix: `${prefix}@rowmill/rate-limit/ai-bytes`,
       windowMs: byteWindowMs,
-      thresholdOf: () => (config.aiBytesPerSecondMax * byteWindowMs) / 1000,
+      thresholdOf: (token) => (aiBudgets.bytesPerSecondOf(token) * byteWindowMs) / 1000,
     }),
     overflow: createOverflowLimiter(deps.clock, config.overflow),
     /** AI events have buckets of their own, so that neither lane spends the other's. */

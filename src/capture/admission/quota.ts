@@ -2,7 +2,8 @@
  * Quotas as PostHog's capture applies them. Each resource has a sorted set in the cache whose members are
  * tokens over their quota. Events of a scoped resource (exceptions, surveys, AI) fall under that resource
  * alone; all others fall under the resource of the route: `events` or `recordings`. An event of a scoped
- * resource that is not over its quota therefore survives when `events` is.
+ * resource that is not over its quota therefore survives when `events` is. AI events that the gateway has signed
+ * are billed there and count for no quota.
  */
 import { type CapturedEvent, dataText } from '../captured-event.ts'
 import type { LimitedSets } from './limited-sets.ts'
@@ -35,11 +36,12 @@ export function graceResource(
 
 /** The resource that takes the event away, if one does. */
 export function exceededQuota(
-  event: Pick<CapturedEvent, 'event' | 'token' | 'data'>,
+  event: Pick<CapturedEvent, 'event' | 'token' | 'data' | 'isGatewayVerified'>,
   global: 'events' | 'recordings',
   limits: LimitedSets<QuotaResource>,
 ): QuotaResource | undefined {
   const scoped = scopedResource(event)
+  if (scoped === 'llm_events' && event.isGatewayVerified === true) return undefined
   if (scoped !== undefined) return limits.has(scoped, event.token) ? scoped : undefined
   return limits.has(global, event.token) ? global : undefined
 }

@@ -45,7 +45,7 @@ export function parseOverrides(entries: readonly string[]): Map<string, number> 
       if (!(value >= 0))
         throw new RowmillError(
           'CONFIG_INVALID',
-          `The rate limit override "${entry}" is not of the form key=number.`,
+          `The override of a limit "${entry}" is not of the form key=number.`,
         )
       return [entry.slice(0, at).trim(), value] as const
     }),

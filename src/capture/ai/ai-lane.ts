@@ -1,5 +1,6 @@
 /** Which events are AI events: they take a lane of their own through the log. */
-import type { CapturedKind } from '../captured-event.ts'
+import { RowmillError } from '../../errors/rowmill-error.ts'
+import type { CapturedEvent, CapturedKind } from '../captured-event.ts'
 
 /** The names of PostHog's public API. */
 export const aiEventNames: ReadonlySet<string> = new Set([
@@ -30,4 +31,14 @@ export function kindOfEvent(name: string, predicate: AiLanePredicate): Exclude<C
   if (name === '$$heatmap') return 'heatmap'
   if (name === '$$client_ingestion_warning') return 'client-warning'
   return isAiEvent(name, predicate) ? 'ai' : 'analytics'
+}
+
+/** One other event refuses the request: this lane's restrictions do not know it. Fails with `EVENT_INVALID`. */
+export function refuseOtherEvents(events: readonly CapturedEvent[]): void {
+  const other = events.find(({ kind }) => kind !== 'ai')
+  if (other !== undefined)
+    throw new RowmillError(
+      'EVENT_INVALID',
+      `the AI lane takes AI events only, not '${other.event.slice(0, 200)}'`,
+    )
 }

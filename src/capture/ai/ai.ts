@@ -17,11 +17,13 @@ import { type CapturePorts, type CaptureSettings, createCapture } from '../captu
 import type { CapturedEvent } from '../captured-event.ts'
 import { clientIp } from '../client-ip.ts'
 import { normalizeDistinctId } from '../distinct-id.ts'
+import { createGateway, type Gateway } from '../gateway/gateway.ts'
 import { bearerToken } from '../intake/bearer.ts'
 import { readWholeBody } from '../intake/gunzip.ts'
 import { createSink, type Sink } from '../sink.ts'
 import { computeTimestamp, formatSentAt } from '../timestamp.ts'
 import { type AiFormEvent, placeBlobs, readAiForm } from './ai-event.ts'
+import { refuseOtherEvents } from './ai-lane.ts'
 import { blobKey, randomSegment } from './blob-key.ts'
 import type { AiConfig } from './config.ts'
 import { type FormPart, parseMultipart, readBoundary } from './multipart.ts'
@@ -34,13 +36,19 @@ export function createAiRoutes(ports: AiPorts, config: AiSettings): Route[] {
   const { messageBytesMax } = config
   const { createEventsRoute } = createCapture(ports, { ...config.capture, messageBytesMax })
   const uuids = createUuidSource((length) => ports.random.bytes(length))
-  const scene = { ports, config, uuids, sink: createSink(ports, { messageBytesMax }) }
+  const scene = {
+    ports,
+    config,
+    uuids,
+    sink: createSink(ports, { messageBytesMax }),
+    gateway: createGateway(ports.metrics, config.capture),
+  }
   return [
     createEventsRoute({
       path: '/i/v0/ai/batch',
       methods: ['POST', 'OPTIONS'],
       pipeline: 'ai',
-      check: refuseOthers,
+      check: refuseOtherEvents,
     }),
     {
       methods: ['POST', 'OPTIONS'],
@@ -58,20 +66,12 @@ function wireBytesMax(config: AiConfig): number {
   return Math.ceil(config.partsBytesMax * 1.1)
 }
 
-function refuseOthers(events: readonly CapturedEvent[]): void {
-  const other = events.find(({ kind }) => kind !== 'ai')
-  if (other !== undefined)
-    throw new RowmillError(
-      'EVENT_INVALID',
-      `the AI lane takes AI events only, not '${other.event.slice(0, 200)}'`,
-    )
-}
-
 type Scene = {
   ports: AiPorts
   config: AiSettings
   uuids: { v7(ms: number): string }
   sink: Sink
+  gateway: Gateway
 }
 
 async function takeForm(scene: Scene, request: RawRequest): Promise<RawResponse> {
@@ -86,7 +86,8 @@ async function takeForm(scene: Scene, request: RawRequest): Promise<RawResponse>
   const key = form.blobs.length === 0 ? undefined : blobKey(token, randomSegment(ports.random))
   if (key !== undefined) placeBlobs(form, `blobs://${key}`)
   const event = captureForm(scene, form, { token, nowMs, ip: clientIp(request, config.capture.trustProxy) })
-  const { accepted, dropped } = ports.admission.admit([event], 'ai')
+  const judged = scene.gateway.judge([event], { headers: request.headers, nowMs })
+  const { accepted, dropped } = ports.admission.admit(judged, 'ai')
   // The references must not be readable before what they point to.
   if (key !== undefined && accepted.length > 0)
     await ports.blobs.put(key, Buffer.concat(form.blobs.map(({ bytes }) => bytes)))

@@ -3,6 +3,11 @@
  * a token, unpack a body, find raw JSON and bring events onto the log.
  */
 import type { CaptureConfig } from '../config.ts'
+import type { GatewayConfig } from '../gateway/gateway.ts'
 
 /** The part of capture's settings that every route needs. */
-export type IntakeConfig = Pick<CaptureConfig, 'trustProxy' | 'retryAfterS' | 'messageBytesMax' | 'warnings'>
+export type IntakeConfig = Pick<
+  CaptureConfig,
+  'trustProxy' | 'retryAfterS' | 'messageBytesMax' | 'warnings'
+> &
+  GatewayConfig

@@ -14,6 +14,7 @@ import type { CapturePorts } from '../capture.ts'
 import type { CapturedEvent } from '../captured-event.ts'
 import { clientIp } from '../client-ip.ts'
 import { normalizeDistinctId } from '../distinct-id.ts'
+import { createGateway, type Gateway } from '../gateway/gateway.ts'
 import { bearerToken } from '../intake/bearer.ts'
 import { readWholeBody } from '../intake/gunzip.ts'
 import type { IntakeConfig } from '../intake/intake.ts'
@@ -27,7 +28,7 @@ import { encodeExportResponse, encodeStatus, type OtlpFormat, otlpContentTypes }
 import { OtlpError, type OtlpTraces } from './otlp.ts'
 import { expandSpans, type SpanEvent } from './span-events.ts'
 
-export type OtelSettings = OtelConfig & Pick<IntakeConfig, 'trustProxy' | 'retryAfterS' | 'messageBytesMax'>
+export type OtelSettings = OtelConfig & Omit<IntakeConfig, 'warnings'>
 
 /** Exporters that are given a base address put the name of the signal behind it. */
 const paths = ['/i/v0/ai/otel', '/i/v0/ai/otel/v1/traces'] as const
@@ -37,7 +38,8 @@ const spanNamespace = '5b1f0c0e-7a6d-4e0c-9a55-2f6c1d8e4b93'
 
 export function createOtelRoutes(ports: CapturePorts, config: OtelSettings): Route[] {
   const uuids = createUuidSource((length) => ports.random.bytes(length))
-  const scene = { ports, config, uuids, sink: createSink(ports, config) }
+  const gateway = createGateway(ports.metrics, config)
+  const scene = { ports, config, uuids, gateway, sink: createSink(ports, config) }
   return paths.map((path) => ({
     methods: ['POST', 'OPTIONS'],
     path,
@@ -53,6 +55,7 @@ type Scene = {
   config: OtelSettings
   uuids: { v7(ms: number): string }
   sink: Sink
+  gateway: Gateway
 }
 
 async function takeExport(scene: Scene, request: RawRequest): Promise<RawResponse> {
@@ -70,7 +73,9 @@ async function takeExport(scene: Scene, request: RawRequest): Promise<RawRespons
   const { events, shed } = expandSpans(decode(body, format), config, uuidV4(ports.random.bytes(16)))
   const ip = clientIp(request, config.trustProxy)
   const captured = events.map((event) => captureSpan(scene, event, { token, nowMs, ip }))
-  const admitted = ports.admission.admit(captured, 'ai')
+  const { headers } = request
+  const judged = scene.gateway.judgeExport(captured, { headers, nowMs, token, body: request.body })
+  const admitted = ports.admission.admit(judged, 'ai')
   const published = await publishApart(scene.sink, admitted.accepted, admitted.dropped)
   const [lost] = published.unpersisted
   if (lost !== undefined) throw lost.error

@@ -4,9 +4,10 @@
  */
 import { compress } from 'lz4-napi'
 import { topics } from '../../event/topics.ts'
-import type { Log, NewRecord } from '../../ports/log.ts'
+import type { NewRecord } from '../../ports/log.ts'
+import type { RecordSink } from '../sinks/record-sink.ts'
 
-export function packMessages(log: Pick<Log, 'append'>): Pick<Log, 'append'> {
+export function packMessages(log: RecordSink): RecordSink {
   return { append: async (records) => log.append(await Promise.all(records.map(pack))) }
 }
 

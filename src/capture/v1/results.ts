@@ -28,6 +28,7 @@ const quotaDetails: Readonly<Record<string, string>> = {
 const dropDetails: Readonly<Record<string, string>> = {
   event_restriction: 'event_restriction_drop',
   ai_byte_limit: 'ai_byte_rate_limited',
+  non_historical_import: 'non_historical_import_drop',
 }
 
 /** How a client is told of a drop by admission. */

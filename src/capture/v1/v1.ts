@@ -14,6 +14,7 @@ import type { CapturePorts } from '../capture.ts'
 import type { CapturedEvent, RoutedEvent } from '../captured-event.ts'
 import { clientIp } from '../client-ip.ts'
 import { asksForDebug, type DebugTrace, traceRequest } from '../debug/debug.ts'
+import { createGateway, type Gateway } from '../gateway/gateway.ts'
 import type { IntakeConfig } from '../intake/intake.ts'
 import { mergePublished, publishApart } from '../intake/publish-apart.ts'
 import { createSink, type Sink } from '../sink.ts'
@@ -36,10 +37,20 @@ import { readContext, type V1Context } from './request-context.ts'
 import { answerBody, dropDetail, outcomeOf, type V1Result } from './results.ts'
 
 export type V1Settings = V1Config &
-  IntakeConfig & { aiLanePredicate: AiLanePredicate; aiMessageBytesMax: number }
+  IntakeConfig & {
+    aiLanePredicate: AiLanePredicate
+    aiMessageBytesMax: number
+    /** Both routes drop what is no AI event. */
+    isAiOnly?: boolean
+  }
 
 /** AI events may make larger messages than others. */
-type CaptureDeps = CapturePorts & { sink: Sink; aiSink: Sink; warnings: CaptureWarnings }
+type CaptureDeps = CapturePorts & {
+  sink: Sink
+  aiSink: Sink
+  warnings: CaptureWarnings
+  gateway: Gateway
+}
 
 export function createV1Routes(ports: CapturePorts, config: V1Settings): Route[] {
   const sink = createSink(ports, config)
@@ -48,13 +59,15 @@ export function createV1Routes(ports: CapturePorts, config: V1Settings): Route[]
     sink,
     warnings: createWarnings({ ...ports, sink }, config.warnings),
     aiSink: createSink(ports, { messageBytesMax: config.aiMessageBytesMax }),
+    gateway: createGateway(ports.metrics, config),
   }
+  const isAiOnly = (path: string) => path === '/i/v1/ai/events' || config.isAiOnly === true
   return (['/i/v1/analytics/events', '/i/v1/ai/events'] as const).flatMap((path): Route[] => [
     {
       methods: ['POST'],
       path,
       bodyBytesMax: config.bodyBytesMax,
-      handle: (request) => answerTraced(deps, config, { request, isAiOnly: path === '/i/v1/ai/events' }),
+      handle: (request) => answerTraced(deps, config, { request, isAiOnly: isAiOnly(path) }),
       refuse: (error, request) =>
         refusal(deps, { tag: tagOfStatus(error.entry.status), message: error.entry.means }, request),
     },
@@ -154,7 +167,8 @@ async function takeBatch(
   const ip = batch.isInternal ? '127.0.0.1' : clientIp(request, config.trustProxy)
   const scene = { context, batch, ip, nowMs, aiLanePredicate: config.aiLanePredicate }
   const judged = judge(deps, scene, { uuids, isAiOnly })
-  const admitted = deps.admission.admit(judged.captured, 'analytics')
+  const captured = deps.gateway.judge(judged.captured, { headers: request.headers, nowMs })
+  const admitted = deps.admission.admit(captured, 'analytics')
   const dropped = [...judged.dropped, ...admitted.dropped]
   trace?.tell({
     token: context.token,

@@ -6,7 +6,7 @@ import { colour, json } from '../output.ts'
 export const serveCommand: Command = {
   name: 'serve',
   summary: 'Run Rowmill: capture, ingest, datasets and the API.',
-  usage: 'serve [--roles <names>] [--host <address>] [--port <n>] [--list]',
+  usage: 'serve [--roles <names>] [--host <address>] [--port <n>] [--testing] [--list]',
   options: {
     roles: { kind: 'text', placeholder: 'names', description: 'Only these roles, separated by commas.' },
     host: {
@@ -15,6 +15,10 @@ export const serveCommand: Command = {
       description: 'Listen on this address (default 127.0.0.1).',
     },
     port: { kind: 'text', placeholder: 'n', description: 'Listen on this port (default 8000).' },
+    testing: {
+      kind: 'flag',
+      description: 'Answer the routes under /tests/, which write and delete rows without a key.',
+    },
     list: { kind: 'flag', description: 'List the roles and end.' },
   },
   async run({ config, options, terminal, signal }) {
@@ -27,7 +31,8 @@ export const serveCommand: Command = {
       )
       return 0
     }
-    await serve(config().config, {
+    const settings = options.testing === true ? { 'consumer.testing.isEnabled': 'true' } : {}
+    await serve(config(settings).config, {
       signal,
       onReady: (ready) => {
         const line = (label: string, value: string): string => `  ${label.padEnd(14)} ${value}\n`

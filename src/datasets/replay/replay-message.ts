@@ -1,7 +1,7 @@
 /** Reads a captured replay message: PostHog's envelope around a list of rrweb events. */
 import { uncompressSync } from 'lz4-napi'
 import type { LogRecord } from '../../ports/log.ts'
-import { isObject, parseObject } from '../encode-row.ts'
+import { isObject, parseObject } from '../parse-object.ts'
 
 export type ReplayMessage = {
   token: string

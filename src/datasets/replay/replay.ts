@@ -16,10 +16,10 @@ import { clickhouseTime } from '../../std/time.ts'
 import { mapKeyed } from '../../stream/map-keyed.ts'
 import type { Outcome } from '../../stream/outcome.ts'
 import type { Stage, StageResult } from '../../stream/stage.ts'
+import { batchLimits, usualLimits } from '../batch-limits.ts'
 import type { DatasetsConfig } from '../config.ts'
+import { writeRows } from '../consume/write-rows.ts'
 import { createRowBuffer } from '../row-buffer.ts'
-import { batchOf } from '../storage-stage.ts'
-import { writeRows } from '../write-rows.ts'
 import { type ReplayMessage, readReplayMessage } from './replay-message.ts'
 import { activeMsOf, addSnapshot, createSnapshotFacts, type SnapshotFacts } from './snapshot-facts.ts'
 
@@ -29,6 +29,7 @@ export type ResolveTeam = (token: string) => Promise<{ teamId: number } | undefi
 export type ReplayPorts = { warehouse: Warehouse; blobs: Blobs; resolveTeam: ResolveTeam }
 
 const table = 'session_replay_events'
+const writer = { format: 'JSONEachRow', compression: 'none', settings: {} } as const
 const compress = promisify(gzip)
 /** Later than every event: a pair with this time loses against any other. */
 const neverText = '2299-12-31 00:00:00.000000'
@@ -37,7 +38,7 @@ export function createReplayStage(ports: ReplayPorts, config: DatasetsConfig): S
   return {
     group: 'datasets-session-replay',
     topics: [topics.replay, topics.replayOverflow],
-    batch: batchOf(config),
+    batch: batchLimits(config, usualLimits),
     openPartition: async () => ({
       process: (batch, { signal }) => processBatch(ports, batch, { config, signal }),
       async [Symbol.asyncDispose]() {},
@@ -142,7 +143,7 @@ async function writeSessions(
     },
   )
   for (const [owner, text] of texts.entries()) rows.addText(owner, text)
-  const refused = await writeRows(ports.warehouse, { dataset: table, table, batch, rows }, { signal })
+  const refused = await writeRows(ports.warehouse, { table, writer, batch, rows }, { signal })
   return refused.flatMap(({ owner, error }) => {
     const session = sessions[owner]
     return session === undefined ? [] : [{ session, error }]

@@ -2,7 +2,7 @@
  * What a list of rrweb events tells about a session, counted the way PostHog's recording tables count it.
  * Numbers of kinds and sources are rrweb's.
  */
-import { isObject } from '../encode-row.ts'
+import { isObject } from '../parse-object.ts'
 
 export type SnapshotFacts = {
   /** ms since the epoch; `undefined` where no event has a usable time. */

@@ -10,10 +10,14 @@ import { apiConfigSchema } from '../../api/config.ts'
 import { admissionConfigSchema } from '../../capture/admission/config.ts'
 import { aiConfigSchema } from '../../capture/ai/config.ts'
 import { captureConfigSchema } from '../../capture/config.ts'
+import { fallbackContradictions } from '../../capture/fallback/config.ts'
+import { modeContradictions } from '../../capture/mode/config.ts'
 import { otelConfigSchema } from '../../capture/otel/config.ts'
 import { replayConfigSchema } from '../../capture/replay/config.ts'
+import { sinkContradictions } from '../../capture/sinks/config.ts'
 import { v1ConfigSchema } from '../../capture/v1/config.ts'
 import { datasetsConfig } from '../../datasets/config.ts'
+import { consumerConfig } from '../../datasets/consume/config.ts'
 import { httpConfigSchema } from '../../http/config.ts'
 import { ingestConfig } from '../../ingest/config.ts'
 import { dedupConfigSchema } from '../../ingest/dedup/config.ts'
@@ -22,6 +26,7 @@ import { streamConfig } from '../../stream/config.ts'
 import { isRoleName, roleNames } from '../roles.ts'
 
 const dayMs = 86_400_000
+const loopback: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 
 const secret = () =>
   z
@@ -131,7 +136,7 @@ export const configSchema = z
       .array(z.string())
       .min(1)
       .default(Object.keys(roleNames))
-      .meta({ description: 'Roles that this process runs: capture, ingest, datasets, api.' }),
+      .meta({ description: 'Roles that this process runs: capture, ingest, datasets, consumer, api.' }),
     logLevel: z
       .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
       .default('info')
@@ -175,6 +180,7 @@ export const configSchema = z
     stream: streamConfig.prefault({}),
     ingest: ingestConfig.extend({ dedup: dedupConfigSchema.prefault({}) }).prefault({}),
     datasets: datasetsConfig.prefault({}),
+    consumer: consumerConfig.prefault({}),
     api: apiConfigSchema.prefault({}),
     log: logSettings,
     database: databaseSettings,
@@ -205,6 +211,16 @@ export const configSchema = z
       refuse(
         `log.reserveShare (${config.log.reserveShare}) of log.bytesMax (${config.log.bytesMax}) holds fewer than two batches of stream.batchBytesMax (${config.stream.batchBytesMax}); raise one of the first or lower the last.`,
       )
+    if (config.consumer.testing.isEnabled && !loopback.has(config.host))
+      refuse(
+        `consumer.testing.isEnabled answers routes that delete rows without a key, so host must be 127.0.0.1, not ${config.host}.`,
+      )
+    for (const sentence of [
+      ...sinkContradictions(config.capture),
+      ...fallbackContradictions(config.capture.fallback),
+      ...modeContradictions(config.capture),
+    ])
+      refuse(sentence)
     if (config.capture.messageBytesMax > config.log.recordBytesMax)
       refuse(
         `capture.messageBytesMax (${config.capture.messageBytesMax}) is more than the log accepts; set log.recordBytesMax above it.`,

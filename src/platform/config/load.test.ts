@@ -114,6 +114,23 @@ suite('config', () => {
     assert.deepEqual(loadConfig(schema, { environment }).strayVariables, ['ROWMILL_PROT'])
   })
 
+  test('what Kubernetes sets for a service called rowmill is told and not taken', () => {
+    const environment = {
+      ROWMILL_PORT: 'tcp://10.0.0.1:8000',
+      ROWMILL_PORT_8000_TCP: 'tcp://10.0.0.1:8000',
+      ROWMILL_PORT_8000_TCP_ADDR: '10.0.0.1',
+      ROWMILL_SERVICE_HOST: '10.0.0.1',
+      ROWMILL_SERVICE_PORT_HTTP: '8000',
+      ROWMILL_OTHER: '1',
+    }
+    const loaded = loadConfig(schema, { environment: { ...environment, PORT: '9000' } })
+    assert.equal(loaded.config.port, 9000)
+    assert.deepEqual(loaded.serviceLinks, ['ROWMILL_PORT'])
+    assert.deepEqual(loaded.strayVariables, ['ROWMILL_OTHER'])
+    assert.equal(loadConfig(schema, { environment }).config.port, 8000)
+    assert.match(refusal({ environment: { PORT: 'tcp://10.0.0.1:8000' } }), /^port \(environment PORT\)/)
+  })
+
   test('a setting in the file that does not exist is refused by its full name', async () => {
     await using dir = await tempDir()
     const file = join(dir.path, 'rowmill.yaml')

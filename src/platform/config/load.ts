@@ -20,8 +20,10 @@ export type EffectiveSetting = Setting & { value: unknown; origin: string }
 export type LoadedConfig<T> = {
   config: T
   settings: EffectiveSetting[]
-  /** Variables that look like settings and are none: not refused, because Kubernetes sets some of its own. */
+  /** Variables that look like settings and are none. They are told, not refused: others may have set them. */
   strayVariables: string[]
+  /** Variables of settings that Kubernetes has set for a service of that name, to its address. They are not taken. */
+  serviceLinks: string[]
 }
 
 export function loadConfig<S extends z.ZodType>(
@@ -50,6 +52,7 @@ export function loadConfig<S extends z.ZodType>(
   return {
     config,
     strayVariables: strayVariables(settings, sources.environment),
+    serviceLinks: serviceLinks(settings, sources.environment),
     settings: settings.map((setting) => ({
       ...setting,
       value: getAt(config, setting.path),
@@ -76,6 +79,7 @@ function fromEnvironment(
 ): { text: string; origin: string } | undefined {
   for (const name of setting.environmentNames) {
     const text = environment[name]
+    if (isServiceLink(name, text)) continue
     if (text !== undefined && text !== '') return { text, origin: `environment ${name}` }
     const file = environment[`${name}_FILE`]
     if (file === undefined || file === '') continue
@@ -124,7 +128,25 @@ function strayVariables(settings: readonly Setting[], environment: ConfigSources
   const known = new Set(
     settings.flatMap(({ environmentNames }) => environmentNames.flatMap((name) => [name, `${name}_FILE`])),
   )
-  return Object.keys(environment).filter((name) => name.startsWith('ROWMILL_') && !known.has(name))
+  const isKubernetes = isServiceLink('ROWMILL_PORT', environment.ROWMILL_PORT)
+  return Object.keys(environment).filter(
+    (name) =>
+      name.startsWith('ROWMILL_') && !known.has(name) && !(isKubernetes && serviceVariable.test(name)),
+  )
+}
+
+/** What Kubernetes sets beside `ROWMILL_PORT` for a service that is called rowmill. */
+const serviceVariable = /^ROWMILL_(SERVICE_(HOST|PORT)\w*|PORT_\d+_\w+)$/
+
+/** For a service called rowmill Kubernetes sets `ROWMILL_PORT=tcp://10.0.0.1:8000` in every pod beside it. */
+function isServiceLink(name: string, text: string | undefined): boolean {
+  return name.startsWith('ROWMILL_') && /^(tcp|udp|sctp):\/\//.test(text ?? '')
+}
+
+function serviceLinks(settings: readonly Setting[], environment: ConfigSources['environment']): string[] {
+  return settings
+    .flatMap(({ environmentNames }) => environmentNames)
+    .filter((name) => isServiceLink(name, environment[name]))
 }
 
 type Given = {

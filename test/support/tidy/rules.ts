@@ -131,7 +131,7 @@ export function wrongNames(sources: readonly SourceFile[]): string[] {
     for (const [, start, suffix] of source.code
       .join('\n')
       .matchAll(
-        /^export (?:abstract )?(?:class|interface|type|(?:async )?function) (\w+?)(Manager|Service|Helper|Util|Processor|Wrapper|V2)\b/gm,
+        /^export (?:abstract )?(?:class|interface|type|(?:async )?function) (\w+?)(Manager|Service|Helper|Util|Wrapper|V2)\b/gm,
       ))
       problems.push(`${source.path}: ${start}${suffix} carries a forbidden suffix`)
     return problems

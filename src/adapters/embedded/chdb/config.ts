@@ -39,6 +39,25 @@ export const chdbConfigSchema = z.strictObject({
   stopGraceMs: count(10_000, 100, 'How long running queries may go on at a stop before they are ended.'),
   pingIntervalMs: count(5000, 10, 'How often the embedded ClickHouse is asked whether it is there.'),
   silenceMsMax: count(60_000, 100, 'How long it may be silent before it is killed and started again.'),
+  freeBytesMin: count(
+    134_217_728,
+    0,
+    'Free disk space in bytes below which inserts wait; merges wait below twice as much.',
+  ),
+  freeShareMax: z.number().min(0).max(0.5).default(0.04).meta({
+    description: 'freeBytesMin is never more than this share of the disk.',
+  }),
+  diskCheckIntervalMs: count(1000, 10, 'How often free disk space and failed writes are looked at.'),
+  damageMsMax: count(
+    120_000,
+    0,
+    'After a failed write the embedded ClickHouse starts anew when the disk has room, or after this time.',
+  ),
+  oldPartsLifetimeSeconds: count(
+    240,
+    0,
+    'How long the sources of a merge are kept, in case that its result turns out to be broken.',
+  ),
   startsMax: count(10, 1, 'Starts within startsWindowMs before Rowmill gives up, as long as none succeeded.'),
   startsWindowMs: count(60_000, 1000, 'The time in which startsMax starts are counted.'),
 })

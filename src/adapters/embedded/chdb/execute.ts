@@ -13,6 +13,7 @@ import { rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import type { DiskWatch } from './disk/disk-watch.ts'
 import { type Connection, type Engine, quoteString, type ReadResult } from './engine.ts'
 import { failure, failureOf } from './failure.ts'
 import type { FifoPool } from './fifo.ts'
@@ -26,6 +27,7 @@ import { type InsertStatement, parseStatement, type ReadStatement, type Statemen
 
 export type ExecuteContext = {
   engine: Engine
+  disk: DiskWatch
   sessions: Sessions
   gate: Gate
   fifos: FifoPool
@@ -67,7 +69,7 @@ export async function executeRequest(context: ExecuteContext, exchange: Exchange
       leave()
     }
   } catch (error) {
-    await answer.fail(failureOf(error))
+    await answer.fail(context.disk.explain(failureOf(error)))
   } finally {
     if (isOwner) running.delete(request.queryId)
     // A body that was not read to its end is thrown away, so that the client gets to its answer.
@@ -76,6 +78,18 @@ export async function executeRequest(context: ExecuteContext, exchange: Exchange
 }
 
 type Run = Exchange & { answer: Answer }
+
+/** Statements beside reads that need room; those that make room, or only steer, are never refused. */
+const writingVerbs = new Set([
+  'alter',
+  'attach',
+  'create',
+  'delete',
+  'insert',
+  'optimize',
+  'restore',
+  'update',
+])
 
 async function runStatement(context: ExecuteContext, run: Run): Promise<void> {
   const { message, request } = run
@@ -97,11 +111,12 @@ async function runStatement(context: ExecuteContext, run: Run): Promise<void> {
   if (statement.kind === 'insert') {
     const sqlHead = text.slice(0, statement.dataStart)
     if (sqlHead.includes('\ufffd')) throw failure('SYNTAX_ERROR', 'Syntax error: the query is no UTF-8.')
+    await context.disk.admit()
     const path = join(context.spoolDirectory, `insert-${randomUUID()}`)
     try {
       await body.spool(path, bytes.subarray(Buffer.byteLength(sqlHead)))
       await onConnection(context, { run, isReadOnly }, (connection) =>
-        insert(connection, { run, statement, path }),
+        insert(context, { run, statement, path, connection }),
       )
     } finally {
       await rm(path, { force: true })
@@ -129,6 +144,8 @@ async function onConnection(
   let killing: Promise<void> | undefined
   const kill = () => {
     killing = killTagged(context.engine, tag)
+    // Awaited below, but perhaps long after it failed; until then an unheard failure would end the host.
+    killing.catch(() => undefined)
   }
   run.signal.addEventListener('abort', kill, { once: true })
   try {
@@ -136,8 +153,11 @@ async function onConnection(
     await work(lease.connection)
   } finally {
     run.signal.removeEventListener('abort', kill)
-    await killing
-    await lease.release()
+    try {
+      await killing
+    } finally {
+      await lease.release()
+    }
   }
 }
 
@@ -147,11 +167,12 @@ async function killTagged(engine: Engine, tag: string): Promise<void> {
 }
 
 async function insert(
-  connection: Connection,
-  options: { run: Run; statement: InsertStatement; path: string },
+  context: ExecuteContext,
+  options: { run: Run; statement: InsertStatement; path: string; connection: Connection },
 ): Promise<void> {
-  const { run, statement, path } = options
+  const { run, statement, path, connection } = options
   const written = await connection.write(statement.from(quoteString(path)))
+  await context.disk.confirm()
   run.answer.begin({ format: run.request.format, summary: summaryOfWrite(written) })
 }
 
@@ -166,10 +187,15 @@ async function answerStatement(
     else await answerStreaming(context, { run, statement, connection })
     return
   }
+  const isWriting = writingVerbs.has(statement.verb)
+  if (isWriting) await context.disk.admit()
   if (statement.verb === 'insert') {
-    answer.begin({ format: request.format, summary: summaryOfWrite(await connection.write(statement.text)) })
+    const written = await connection.write(statement.text)
+    await context.disk.confirm()
+    answer.begin({ format: request.format, summary: summaryOfWrite(written) })
   } else {
     const result = await connection.read(statement.text, request.format)
+    if (isWriting) await context.disk.confirm()
     answer.begin({ format: request.format, summary: summaryOfRead(result) })
     if (result.bytes.length > 0) await answer.write(Buffer.from(result.bytes))
   }
@@ -184,6 +210,7 @@ async function answerWhole(context: ExecuteContext, read: Read): Promise<void> {
   const path = join(context.spoolDirectory, `answer-${randomUUID()}`)
   try {
     const result = await connection.read(statement.into(quoteString(path), request.format))
+    await context.disk.confirm()
     answer.begin({ format: statement.format ?? request.format, summary: summaryOfRead(result) })
     await copy(createReadStream(path), answer)
   } finally {
@@ -224,19 +251,25 @@ async function answerStreaming(context: ExecuteContext, read: Read): Promise<voi
       await answer.write(Buffer.concat(held))
     }
   } finally {
-    // Closing the reader makes a query that still writes fail; its pipe is free once it has ended.
-    pipe.answer.destroy()
+    // Read to the end, though nobody wants it: a pipe without a reader counts as a write that has failed.
+    pipe.answer.resume()
     await outcome
+    pipe.answer.destroy()
     giveBack()
   }
 }
 
 async function copy(from: Readable, answer: Answer): Promise<void> {
-  for await (const chunk of buffersOf(from)) await answer.write(chunk)
+  try {
+    for await (const chunk of buffersOf(from)) await answer.write(chunk)
+  } finally {
+    from.destroy()
+  }
 }
 
 async function* buffersOf(stream: Readable): AsyncGenerator<Buffer, void> {
-  for await (const chunk of stream) if (Buffer.isBuffer(chunk)) yield chunk
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }))
+    if (Buffer.isBuffer(chunk)) yield chunk
 }
 
 function summaryOfRead(result: ReadResult): Summary {

@@ -26,6 +26,7 @@ export type FailureName =
   | 'CANNOT_DECOMPRESS'
   | 'INCORRECT_DATA'
   | 'INTO_OUTFILE_NOT_ALLOWED'
+  | 'NOT_ENOUGH_SPACE'
   | 'NOT_IMPLEMENTED'
   | 'QUERY_WAS_CANCELLED'
   | 'QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING'
@@ -44,6 +45,7 @@ const codes: Record<FailureName, number> = {
   CANNOT_DECOMPRESS: 271,
   INCORRECT_DATA: 117,
   INTO_OUTFILE_NOT_ALLOWED: 358,
+  NOT_ENOUGH_SPACE: 243,
   NOT_IMPLEMENTED: 48,
   QUERY_WAS_CANCELLED: 394,
   QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING: 216,
@@ -88,7 +90,7 @@ export function failureOf(error: unknown): HostFailure {
   if (error instanceof HostFailure) return error
   const text = error instanceof Error ? error.message : String(error)
   if (error instanceof Error && 'code' in error && error.code === 'ENOSPC')
-    return new HostFailure(243, 'NOT_ENOUGH_SPACE', text)
+    return failure('NOT_ENOUGH_SPACE', text)
   const code = /^Code: (\d+)\./.exec(text)
   if (code === null) return new HostFailure(1001, 'STD_EXCEPTION', text)
   const name = /\(([A-Z][A-Z0-9_]+)\)\s*$/.exec(text)

@@ -12,7 +12,10 @@ import { promisify } from 'node:util'
 
 export interface Fifo {
   readonly path: string
-  /** Begins to read. The stream ends after `finish`, when the writer has closed or never came. */
+  /**
+   * Begins to read. The stream ends after `finish`, and not before: for some errors the engine closes the pipe and
+   * opens it once more, and it would wait for ever to open one that nobody reads.
+   */
   open(): { answer: Readable; finish(): void }
 }
 
@@ -48,19 +51,16 @@ function createFifo(path: string): Fifo {
   return {
     path,
     open() {
-      const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-      const answer = new Socket({ fd: descriptor, readable: true, writable: false })
-      return { answer, finish: () => finish(path) }
+      const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+      // A reader sees the end when the last writer closes: this one keeps it from coming too early.
+      let writer: number | undefined = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+      return {
+        answer: new Socket({ fd: reader, readable: true, writable: false }),
+        finish() {
+          if (writer !== undefined) closeSync(writer)
+          writer = undefined
+        },
+      }
     },
-  }
-}
-
-/** A reader sees the end when the last writer closes. When there was none, this one is. */
-function finish(path: string): void {
-  try {
-    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK))
-  } catch (error) {
-    // ENXIO: nobody reads any more, so nobody waits for the end.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENXIO')) throw error
   }
 }

@@ -2,12 +2,18 @@
  * The child process in which the embedded ClickHouse lives: the chDB engine behind ClickHouse's HTTP
  * interface. Its parent sends what to open, hears on which port it listens, and asks it to stop. When the
  * parent is gone the channel closes and the host ends at once, so that the next start finds the folder free.
+ *
+ * It leaves by `exit` only when the engine is closed: while it is open, the engine's clean-up at the end of the
+ * process crashes or hangs, and hides what went wrong. Otherwise it kills itself, which loses nothing acknowledged.
  */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { z } from 'zod'
 import { createSystemClock } from '../clock.ts'
 import { chdbConfigSchema } from './config.ts'
+import { openDiskWatch, roomOf } from './disk/disk-watch.ts'
+import { describeBrokenParts, forgetLostInserts } from './disk/lost-inserts.ts'
 import { type Engine, openEngine, quoteIdentifier } from './engine.ts'
 import { openFifoPool } from './fifo.ts'
 import { createGate } from './gate.ts'
@@ -32,12 +38,19 @@ export type HostReply = z.infer<typeof replySchema>
 
 const stopSchema = z.strictObject({ kind: z.literal('stop'), graceMs: z.number() })
 const lockPollMs = 50
+/** Marks the host's own lines among the engine's. */
+export const reportMark = 'rowmill: '
 
 if (import.meta.main) runHost()
 
 function runHost(): void {
   let host: Promise<Host> | undefined
-  process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+  process.once('disconnect', killSelf)
+  process.on('uncaughtException', (error) => {
+    // Pipes are written at once, so the parent has it before the end.
+    process.stderr.write(`${inspect(error)}\n`)
+    killSelf()
+  })
   // Ctrl-C on a terminal is the parent's to handle.
   process.on('SIGINT', () => undefined)
   process.on('message', (message) => {
@@ -45,6 +58,10 @@ function runHost(): void {
     if (stop.success) void stopHost(host, stop.data.graceMs)
     else host ??= openHost(openMessageSchema.parse(message)).then(sayReady, sayFailed)
   })
+}
+
+function killSelf(): void {
+  process.kill(process.pid, 'SIGKILL')
 }
 
 type Host = { server: HostServer; engine: Engine; version: string; [Symbol.asyncDispose](): Promise<void> }
@@ -93,6 +110,9 @@ async function openHost(message: OpenMessage): Promise<Host> {
   await rm(spoolDirectory, { recursive: true, force: true })
   await mkdir(spoolDirectory, { recursive: true, mode: 0o700 })
   const facts = await prepareEngine(engine, message)
+  const disk = stack.use(
+    await openDiskWatch({ engine, clock, room: () => roomOf(directory), report, end: killSelf }, config),
+  )
   const sessions = stack.use(
     createSessions(
       { engine, clock },
@@ -110,6 +130,7 @@ async function openHost(message: OpenMessage): Promise<Host> {
     await openServer(
       {
         engine,
+        disk,
         sessions,
         gate: createGate({ runningMax: config.queriesMax, waitingMax: config.queueMax }),
         fifos: await openFifoPool({ directory: spoolDirectory, count: config.queriesMax }),
@@ -138,6 +159,7 @@ async function openEngineInTurn(message: OpenMessage): Promise<Engine> {
   const directory = join(message.directory, 'data')
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const connectionArgs = [
+    `--config-file=${await writeConfig(message)}`,
     `--max_server_memory_usage=${config.memoryBytesMax}`,
     `--mark_cache_size=${config.markCacheBytes}`,
     `--background_pool_size=${config.mergeThreads}`,
@@ -154,6 +176,24 @@ async function openEngineInTurn(message: OpenMessage): Promise<Engine> {
   }
 }
 
+/** What the engine takes from a file alone. chDB's own defaults delete the sources of a merge at once. */
+async function writeConfig({ directory, config }: OpenMessage): Promise<string> {
+  const path = join(directory, 'config.xml')
+  const lifetime = `<old_parts_lifetime>${config.oldPartsLifetimeSeconds}</old_parts_lifetime>`
+  const text = `<clickhouse><merge_tree>${lifetime}</merge_tree></clickhouse>\n`
+  // A full disk has no room to write again what is there already.
+  const before = await readFile(path, 'utf8').catch(() => undefined)
+  if (before === text) return path
+  await writeFile(`${path}.new`, text, { mode: 0o600 })
+  await rename(`${path}.new`, path)
+  return path
+}
+
+/** Says it to the parent, which logs it as a warning. Pipes are written at once. */
+function report(line: string): void {
+  process.stderr.write(`${reportMark}${line}\n`)
+}
+
 async function prepareEngine(
   engine: Engine,
   message: OpenMessage,
@@ -163,6 +203,9 @@ async function prepareEngine(
     const result = await connection.read(sql)
     return Buffer.from(result.bytes).toString().trimEnd().split('\n')
   }
+  const forgotten = await forgetLostInserts(connection)
+  if (forgotten > 0) report(`${forgotten} inserts that did not come to an end may be sent again`)
+  for (const line of await describeBrokenParts(connection)) report(line)
   await connection.read(`CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(message.database)} ENGINE = Atomic`)
   const [version = '', timezone = 'UTC'] = await names('SELECT arrayJoin([version(), timezone()])')
   const functions = await names('SELECT lower(name) FROM system.table_functions')

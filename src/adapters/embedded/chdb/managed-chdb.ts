@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { RowmillError } from '../../../errors/rowmill-error.ts'
 import { openSupervised, type SuperviseContext, type SupervisedState } from '../../../supervise/supervise.ts'
 import type { ChdbConfig } from './config.ts'
-import { type OpenMessage, replySchema } from './host.ts'
+import { type OpenMessage, replySchema, reportMark } from './host.ts'
 import { type Watched, watchHost } from './watch.ts'
 
 export interface ManagedChdb extends AsyncDisposable {
@@ -80,7 +80,7 @@ export async function openManagedChdb(
         graceMs: hostConfig.stopGraceMs * 2,
       },
       restart: { ...restartDelays, attemptsMax: hostConfig.startsMax, windowMs: hostConfig.startsWindowMs },
-      lineLevel: (line) => (line.includes('Warning') ? undefined : 'info'),
+      lineLevel,
     },
     options,
   )
@@ -130,6 +130,11 @@ function startWatch(context: SuperviseContext, { url, host, config }: Watch): As
 function compileCache(): Record<string, string> {
   const directory = getCompileCacheDir()
   return directory === undefined ? {} : { NODE_COMPILE_CACHE: dirname(directory) }
+}
+
+function lineLevel(line: string): 'info' | 'warn' | undefined {
+  if (line.startsWith(reportMark)) return 'warn'
+  return line.includes('Warning') ? undefined : 'info'
 }
 
 async function askToOpen(

@@ -89,6 +89,26 @@ export const embeddedLogConfig = z.strictObject({
     .max(1)
     .default(0.25)
     .describe('A sealed segment is rewritten without its dead records when less than this share is alive.'),
+  freeBytesMin: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(512 * MiB)
+    .describe(
+      'Free disk space in bytes below which appends are refused, so that what was accepted can be finished.',
+    ),
+  freeShareMax: z
+    .number()
+    .min(0)
+    .max(0.5)
+    .default(0.1)
+    .describe('freeBytesMin is never more than this share of the disk.'),
+  freeCheckIntervalMs: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(100)
+    .describe('How long what was seen of the free disk space is believed.'),
   diskReserveBytes: z
     .number()
     .int()

@@ -5,6 +5,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, writeFileSync, writeSync }
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openTestLog, temporaryDirectory } from '../../../../test/support/embedded-log.ts'
+import { waitFor } from '../../../../test/support/wait-for.ts'
 import { isRowmillError } from '../../../errors/rowmill-error.ts'
 import type { Log, PartitionLease } from '../../../ports/log.ts'
 import { type Disk, nodeDisk } from './files/disk.ts'
@@ -50,7 +51,9 @@ test('a full budget refuses appends, lets commits through, and recovers when the
   await lease.commit({ offset: 1 })
   await lease.commit({ offset: 2, records: [record(2000)] })
   await assert.rejects(log.append([record()]), (error) => isRowmillError(error, 'LOG_FULL'))
+  await assert.rejects(log.checkRoom(), (error) => isRowmillError(error, 'LOG_FULL'))
   await lease.commit({ offset: accepted - 10 })
+  await log.checkRoom()
   await log.append([record()])
   assert.ok(((await log.describe())[0]?.bounds[0]?.start ?? 0) > 0)
   assert.equal((await log.read('t', 0, accepted - 10))?.offset, accepted - 10)
@@ -110,8 +113,15 @@ test('a full disk refuses, still settles, and takes appends again when there is 
     assert.ok(accepted > 100, `${accepted} accepted`)
     assert.equal(await countRecords(log), accepted)
     await assert.rejects(log.append([record()]), (error) => isRowmillError(error, 'LOG_FULL'))
+    await assert.rejects(log.checkRoom(), (error) => isRowmillError(error, 'LOG_FULL'))
     for (let offset = 1; offset <= 50; offset++) await lease.commit({ offset })
     await lease.commit({ offset: accepted })
+    await waitFor(() =>
+      log.checkRoom().then(
+        () => true,
+        () => false,
+      ),
+    )
     const [position] = await log.append([record()])
     assert.equal(position?.offset, accepted)
     await lease[Symbol.asyncDispose]()
@@ -122,6 +132,72 @@ test('a full disk refuses, still settles, and takes appends again when there is 
   } finally {
     spawnSync('umount', ['-l', mount])
   }
+})
+
+test('appends stop before the disk is full, and commits with what came of them go on', async () => {
+  let freeBytes = 1_000_000
+  const disk: Disk = { ...nodeDisk, room: async () => ({ freeBytes, totalBytes: 10_000_000 }) }
+  const settings = { freeBytesMin: 500_000, freeShareMax: 0.02, freeCheckIntervalMs: 0 }
+  await using harness = await openTestLog(settings, { disk })
+  const { log } = harness
+  await log.ensureTopics([topic])
+  const stop = new AbortController()
+  await using lease = await firstLease(log, stop.signal)
+  freeBytes = 200_000
+  await log.append([record()])
+  freeBytes = 199_999
+  const appended = () =>
+    log.append([record()]).then(
+      () => true,
+      () => false,
+    )
+  await waitFor(async () => !(await appended()))
+  await assert.rejects(log.append([record()]), {
+    code: 'LOG_FULL',
+    message: 'The disk that holds the log is almost full: 199999 bytes are left.',
+  })
+  await assert.rejects(log.checkRoom(), (error) => isRowmillError(error, 'LOG_FULL'))
+  await lease.commit({ offset: 1, records: [record()] })
+  freeBytes = 200_000
+  await waitFor(appended)
+  await log.checkRoom()
+})
+
+test('a disk too full to rewrite a segment is the same refusal, to appends and to commits', async () => {
+  let hasNoRoom = false
+  const disk: Disk = {
+    ...nodeDisk,
+    async open(path, flags) {
+      if (hasNoRoom && path.endsWith('.new'))
+        throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+      return await nodeDisk.open(path, flags)
+    },
+  }
+  const settings = { bytesMax: 200_000, segmentBytes: 10_000, reserveShare: 0.2 }
+  await using harness = await openTestLog(settings, { disk })
+  const { log } = harness
+  await log.ensureTopics([topic, { name: 'kept', partitions: 1, retentionMs: 1e12 }])
+  const stop = new AbortController()
+  await using lease = await firstLease(log, stop.signal)
+  // No group reads this topic: its records stay, so that each segment is rewritten and none is deleted.
+  const kept = () => ({ topic: 'kept', key: null, value: Buffer.alloc(100, 'y') })
+  const append = () => log.append([record(), kept()])
+  let accepted = 0
+  for (let isFull = false; !isFull; accepted++)
+    isFull = await append().then(
+      () => false,
+      (error) => isRowmillError(error, 'LOG_FULL'),
+    )
+  hasNoRoom = true
+  await lease.commit({ offset: accepted - 20 })
+  await assert.rejects(append(), (error) => isRowmillError(error, 'LOG_FULL'))
+  const large = Array.from({ length: 60 }, () => record())
+  await assert.rejects(lease.commit({ offset: accepted - 19, records: large }), (error) =>
+    isRowmillError(error, 'LOG_FULL'),
+  )
+  hasNoRoom = false
+  await lease.commit({ offset: accepted - 18 })
+  await append()
 })
 
 test('damage in a sealed segment and in the middle of the newest is named, not cut off', async () => {

@@ -12,7 +12,7 @@
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { RowmillError } from '../../../errors/rowmill-error.ts'
+import { isRowmillError, RowmillError } from '../../../errors/rowmill-error.ts'
 import type { Clock } from '../../../ports/clock.ts'
 import type {
   ConsumeOptions,
@@ -20,6 +20,7 @@ import type {
   LogRecord,
   NewRecord,
   RecordPosition,
+  ResetPosition,
   TopicSpec,
 } from '../../../ports/log.ts'
 import type { Random } from '../../../ports/random.ts'
@@ -31,11 +32,12 @@ import type { EmbeddedLogConfig } from './config.ts'
 import { type FetchSource, findTime, readOne, scanPartition } from './fetch.ts'
 import { type Disk, nodeDisk } from './files/disk.ts'
 import type { PendingRecord } from './files/encode.ts'
+import { FreeSpace } from './files/free-space.ts'
 import { openLock } from './files/lock.ts'
 import { recordHeadBytes } from './files/record.ts'
 import { type Files, recover } from './files/recover.ts'
 import { SegmentPool } from './files/segment.ts'
-import { ConsumerGroup } from './groups/group.ts'
+import { ConsumerGroup, inUse } from './groups/group.ts'
 import { Retention } from './retention.ts'
 import { type Meta, type Partition, State, startOf, type Topic } from './state.ts'
 import { Writer } from './writer.ts'
@@ -81,7 +83,9 @@ export async function openEmbeddedLog(deps: EmbeddedLogDeps, given: EmbeddedLogC
   deps.metrics.set('log_bytes', state.totalBytes)
   deps.metrics.set('log_bytes_bound', config.bytesMax)
   const source = { disk, cache, readBytesMax: config.readBytesMax }
-  return new EmbeddedLog({ ...deps, state, writer, retention, source, opened: opening.move() }, config)
+  const space = new FreeSpace({ ...deps, disk }, config)
+  await space.look()
+  return new EmbeddedLog({ ...deps, state, writer, retention, source, space, opened: opening.move() }, config)
 }
 
 type Parts = EmbeddedLogDeps & {
@@ -89,6 +93,7 @@ type Parts = EmbeddedLogDeps & {
   writer: Writer
   retention: Retention
   source: FetchSource
+  space: FreeSpace
   opened: AsyncDisposableStack
 }
 
@@ -98,10 +103,14 @@ class EmbeddedLog implements Log {
   readonly #groups = new Map<string, ConsumerGroup>()
   /** The topics that each group is durably registered for. */
   readonly #registered = new Map<string, Set<Topic>>()
+  /** Groups whose position is just being set: nobody may join them. */
+  readonly #resetting = new Set<string>()
   readonly #closing = new AbortController()
   readonly #retaining: Promise<void>
   #closed: Promise<void> | undefined
   #hasSettledSinceCheck = true
+  /** Size of the append that was refused last for want of room, until one like it would find some. */
+  #refusedBytes: number | undefined
   #checkedAt = Number.NEGATIVE_INFINITY
   #defining: Promise<unknown> = Promise.resolve()
 
@@ -151,8 +160,9 @@ class EmbeddedLog implements Log {
     const pending = this.#prepare(records)
     let bytes = 0
     for (const record of pending) bytes += record.bytes
+    const { writer, space } = this.#parts
+    space.freshen()
     if (!this.#hasRoom(bytes)) await this.#makeRoom(bytes)
-    const { writer } = this.#parts
     if (writer.queuedBytes > 0 && writer.queuedBytes + bytes > this.#config.appendQueueBytesMax) {
       this.#parts.metrics.count('log_refused_total', 1, { reason: 'queue_full' })
       throw new RowmillError('LOG_UNAVAILABLE', 'Too many bytes wait to be written to the log.')
@@ -165,8 +175,17 @@ class EmbeddedLog implements Log {
     }))
   }
 
+  async checkRoom(): Promise<void> {
+    if (this.#refusedBytes === undefined && !this.#parts.writer.isDiskFull) return
+    const bytes = this.#refusedBytes ?? 0
+    await this.#parts.space.look()
+    if (!this.#hasRoom(bytes)) await this.#makeRoom(bytes)
+    this.#refusedBytes = undefined
+  }
+
   consume(options: ConsumeOptions) {
     const { state, source, clock } = this.#parts
+    if (this.#resetting.has(options.group)) throw inUse(options.group, 'its position is being set')
     const topics = [...new Set(options.topics)].map((name) => state.topicOrThrow(name))
     let group = this.#groups.get(options.group)
     const ready = this.#register(options, topics)
@@ -204,6 +223,25 @@ class EmbeddedLog implements Log {
     return this.#parts.state.positions(group)
   }
 
+  async reset({ group, topic, partition, offset }: ResetPosition): Promise<void> {
+    const { state, writer } = this.#parts
+    const { topic: known, end } = state.partitionOrThrow(topic, partition)
+    if (this.#groups.get(group)?.isInUse === true || this.#resetting.has(group))
+      throw inUse(group, 'it has consumers, or its position is being set')
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset > end)
+      throw new RowmillError(
+        'OFFSET_OUT_OF_RANGE',
+        `Partition ${partition} of ${topic} has no offset ${offset}: it ends at ${end}.`,
+      )
+    this.#resetting.add(group)
+    try {
+      await this.#register({ group, start: 'earliest' }, [known])
+      await writer.submit([], { reset: [[group, known.id, partition, offset]] })
+    } finally {
+      this.#resetting.delete(group)
+    }
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -217,7 +255,7 @@ class EmbeddedLog implements Log {
   }
 
   /** Registers the group where it is new: at once in memory, so that nothing it needs is deleted, then durably. */
-  #register(options: ConsumeOptions, topics: readonly Topic[]): Promise<void> {
+  #register(options: Pick<ConsumeOptions, 'group' | 'start'>, topics: readonly Topic[]): Promise<void> {
     const { state } = this.#parts
     const fresh: NonNullable<Meta['groups']> = []
     for (const topic of topics) {
@@ -225,7 +263,7 @@ class EmbeddedLog implements Log {
       for (const partition of topic.partitions) {
         const position = options.start === 'latest' ? partition.end : startOf(partition)
         if (state.groups.get(options.group)?.standings.has(partition) !== true)
-          state.registerGroup(options.group, partition, { position, intended: undefined })
+          state.registerGroup(options.group, partition, { position, intended: undefined, resets: 0 })
       }
       const standings = topic.partitions.map((each) => state.groups.get(options.group)?.standings.get(each))
       const positions = standings.map((standing) => standing?.position ?? 0)
@@ -288,29 +326,46 @@ class EmbeddedLog implements Log {
     if (meta.settled !== undefined) this.#hasSettledSinceCheck = true
   }
 
-  #hasRoom(bytes: number, bound = this.#config.bytesMax * (1 - this.#config.reserveShare)): boolean {
-    const { state, writer } = this.#parts
-    return !writer.isDiskFull && state.totalBytes + writer.queuedBytes + bytes <= bound
+  /** Without a bound it is asked for an append, which leaves room to commits. */
+  #hasRoom(bytes: number, bound?: number): boolean {
+    const { state, writer, space } = this.#parts
+    const bytesMax = bound ?? (space.isShort ? 0 : this.#config.bytesMax * (1 - this.#config.reserveShare))
+    return !writer.isDiskFull && state.totalBytes + writer.queuedBytes + bytes <= bytesMax
   }
 
   /** Deletes what may go. Fails with `LOG_FULL` if that is not enough. */
   async #makeRoom(bytes: number, bound?: number): Promise<void> {
-    const { clock, retention, writer, metrics } = this.#parts
+    const { clock, writer, metrics, space } = this.#parts
     const now = clock.monotonic()
     if (this.#hasSettledSinceCheck || now - this.#checkedAt >= recheckIntervalMs) {
       this.#hasSettledSinceCheck = false
       this.#checkedAt = now
-      await retention.run({ isShort: true })
-      if (writer.isDiskFull) await writer.makeReserve()
+      await this.#free()
     }
     if (this.#hasRoom(bytes, bound)) return
     metrics.count('log_refused_total', 1, { reason: 'full' })
+    if (bound === undefined) this.#refusedBytes = bytes
     throw new RowmillError(
       'LOG_FULL',
       writer.isDiskFull
         ? 'The disk that holds the log is full.'
-        : `The log holds ${this.#parts.state.totalBytes} of ${this.#config.bytesMax} bytes and none may be deleted.`,
+        : space.isShort
+          ? space.says
+          : `The log holds ${this.#parts.state.totalBytes} of ${this.#config.bytesMax} bytes and none may be deleted.`,
     )
+  }
+
+  /** Whoever waits for room gets what the port tells of, and not what the file system said. */
+  async #free(): Promise<void> {
+    const { retention, writer, space } = this.#parts
+    try {
+      await retention.run({ isShort: true })
+      if (writer.isDiskFull) await writer.makeReserve()
+      await space.look()
+    } catch (error) {
+      if (isRowmillError(error)) throw error
+      throw new RowmillError('LOG_UNAVAILABLE', 'No room could be made in the log.', { cause: error })
+    }
   }
 
   async #retain(): Promise<void> {

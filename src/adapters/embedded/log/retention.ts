@@ -4,12 +4,16 @@
  * that no group reads goes by age alone. A segment whose slices are all dead is deleted; one that is mostly
  * dead is rewritten without them, so that a few long-lived records do not hold a whole file. What is dead
  * can be read no more, whether its file is there or not.
+ *
+ * Files are deleted before any is rewritten, because rewriting takes room first. A disk that has none left
+ * puts the rewriting off; that is no failure.
  */
 import type { Clock } from '../../../ports/clock.ts'
 import type { Random } from '../../../ports/random.ts'
 import type { Logger } from '../../../telemetry/logger.ts'
 import type { Metrics } from '../../../telemetry/metrics.ts'
 import type { EmbeddedLogConfig } from './config.ts'
+import { isDiskFullError } from './files/disk.ts'
 import type { Files } from './files/recover.ts'
 import { rewriteSegment } from './files/rewrite.ts'
 import type { Segment, Slice } from './files/segment.ts'
@@ -67,7 +71,13 @@ export class Retention {
         if (!isDetached) starts.set(partition, this.#nextBase(partition, slice))
       }
     this.#detach([...gone])
-    for (const segment of sealed) await this.#sweepSegment(segment, gone, options.isShort)
+    const partly: Segment[] = []
+    for (const segment of sealed) {
+      const slices = [...segment.slices.values()]
+      if (slices.every((slice) => gone.has(slice))) await this.#delete(segment)
+      else if (slices.some((slice) => gone.has(slice))) partly.push(segment)
+    }
+    await this.#rewriteAll(partly, gone, options.isShort)
     metrics.set('log_bytes', state.totalBytes)
   }
 
@@ -82,18 +92,26 @@ export class Retention {
     return settled >= slice.end && (isOld || isShort)
   }
 
-  async #sweepSegment(segment: Segment, gone: ReadonlySet<Slice>, isShort: boolean): Promise<void> {
+  async #delete(segment: Segment): Promise<void> {
     const { files, state, logger } = this.#deps
-    const slices = [...segment.slices.values()]
-    const living = slices.filter((slice) => !gone.has(slice))
-    if (living.length === slices.length && slices.length > 0) return
-    if (living.length === 0) {
-      state.segments = state.segments.filter((other) => other !== segment)
-      await segment.retire()
-      await files.disk.remove(segment.path)
-      logger.debug({ path: segment.path }, 'deleted a segment of the log')
-      return
+    state.segments = state.segments.filter((other) => other !== segment)
+    await segment.retire()
+    await files.disk.remove(segment.path)
+    logger.debug({ path: segment.path }, 'deleted a segment of the log')
+  }
+
+  async #rewriteAll(segments: readonly Segment[], gone: ReadonlySet<Slice>, isShort: boolean): Promise<void> {
+    try {
+      for (const segment of segments) await this.#rewrite(segment, gone, isShort)
+    } catch (error) {
+      if (!isDiskFullError(error)) throw error
+      this.#deps.logger.warn({ error }, 'there is no room to rewrite a segment of the log; it is tried later')
     }
+  }
+
+  async #rewrite(segment: Segment, gone: ReadonlySet<Slice>, isShort: boolean): Promise<void> {
+    const { state } = this.#deps
+    const living = [...segment.slices.values()].filter((slice) => !gone.has(slice))
     const livingBytes = living.reduce((total, slice) => total + slice.bytes, 0)
     const share = isShort ? Math.max(rewriteShareShort, this.#config.rewriteShare) : this.#config.rewriteShare
     if (livingBytes > segment.size * share) return

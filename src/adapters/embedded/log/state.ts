@@ -13,14 +13,16 @@ import type { Segment, Slice } from './files/segment.ts'
 export type Meta = {
   /** Id, name, partitions, retention in ms. */
   topics?: [number, string, number, number][]
-  /** Group, topic id, settled positions, intended ends. */
-  groups?: [string, number, number[], (number | null)[]][]
+  /** Group, topic id, settled positions, intended ends, how often each was reset (none: never). */
+  groups?: [string, number, number[], (number | null)[], number[]?][]
   /** Topic id, next offsets: in snapshots only. */
   ends?: [number, number[]][]
   /** Group, topic id, partition, position. */
   settled?: [string, number, number, number][]
   /** Group, topic id, partition, end of the batch in hand. */
   intended?: [string, number, number, number][]
+  /** Group, topic id, partition, position: where an operator has put it. */
+  reset?: [string, number, number, number][]
 }
 
 export type GrowthWaiter = { offset: number; bytes: number; wake: () => void }
@@ -38,7 +40,7 @@ export type Partition = {
 }
 
 export type Topic = { id: number; name: string; retentionMs: number; partitions: Partition[] }
-export type Standing = { position: number; intended: number | undefined }
+export type Standing = { position: number; intended: number | undefined; resets: number }
 export type Group = { name: string; standings: Map<Partition, Standing> }
 
 export class State {
@@ -115,11 +117,12 @@ export class State {
         const partition = this.partitionById(topicId, index)
         partition.end = Math.max(partition.end, end)
       }
-    for (const [group, topicId, positions, intended] of meta.groups ?? [])
+    for (const [group, topicId, positions, intended, resets] of meta.groups ?? [])
       for (const [index, position] of positions.entries())
         this.registerGroup(group, this.partitionById(topicId, index), {
           position,
           intended: intended[index] ?? undefined,
+          resets: resets?.[index] ?? 0,
         })
     for (const [group, topicId, index, position] of meta.settled ?? []) {
       const standing = this.#standing(group, topicId, index)
@@ -130,6 +133,12 @@ export class State {
     }
     for (const [group, topicId, index, until] of meta.intended ?? [])
       this.#standing(group, topicId, index).intended = until
+    for (const [group, topicId, index, position] of meta.reset ?? []) {
+      const standing = this.#standing(group, topicId, index)
+      standing.position = position
+      standing.intended = undefined
+      standing.resets++
+    }
   }
 
   registerGroup(name: string, partition: Partition, standing: Standing): void {
@@ -144,6 +153,7 @@ export class State {
       // Leases hold on to the standing, and a position only moves forward.
       known.position = Math.max(known.position, standing.position)
       known.intended = standing.intended
+      known.resets = Math.max(known.resets, standing.resets)
     }
   }
 
@@ -215,7 +225,8 @@ export class State {
         waiters: new Set<GrowthWaiter>(),
       }
       topic.partitions.push(partition)
-      for (const group of readers) group.standings.set(partition, { position: 0, intended: undefined })
+      for (const group of readers)
+        group.standings.set(partition, { position: 0, intended: undefined, resets: 0 })
     }
     this.topics.set(spec.name, topic)
     this.#topicsById.set(id, topic)
@@ -226,7 +237,7 @@ function sumOfSizes(segments: readonly Segment[]): number {
   return segments.reduce((total, segment) => total + segment.size, 0)
 }
 
-function groupMeta(group: Group, topics: readonly Topic[]): [string, number, number[], (number | null)[]][] {
+function groupMeta(group: Group, topics: readonly Topic[]): NonNullable<Meta['groups']> {
   return topics
     .filter((topic) => topic.partitions.some((partition) => group.standings.has(partition)))
     .map((topic) => [
@@ -234,6 +245,7 @@ function groupMeta(group: Group, topics: readonly Topic[]): [string, number, num
       topic.id,
       topic.partitions.map((partition) => group.standings.get(partition)?.position ?? 0),
       topic.partitions.map((partition) => group.standings.get(partition)?.intended ?? null),
+      topic.partitions.map((partition) => group.standings.get(partition)?.resets ?? 0),
     ])
 }
 

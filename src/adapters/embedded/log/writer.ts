@@ -14,7 +14,7 @@ import type { Logger } from '../../../telemetry/logger.ts'
 import type { Metrics } from '../../../telemetry/metrics.ts'
 import type { RecentFrames } from './cache.ts'
 import type { EmbeddedLogConfig } from './config.ts'
-import { diskErrorCode } from './files/disk.ts'
+import { isDiskFullError } from './files/disk.ts'
 import {
   type EncodedFrame,
   encodeFrame,
@@ -124,24 +124,26 @@ export class Writer {
     if (active !== undefined) await this.#deps.files.disk.close(active.fd)
   }
 
-  /** Puts the reserve back on the disk; when that works there is room again. */
+  /** Sees whether the disk has room again, by putting the reserve back, or a file of its size for a moment. */
   async makeReserve(): Promise<void> {
     const { disk, directory } = this.#deps.files
-    if (this.#hasReserve || this.#config.diskReserveBytes === 0) {
+    if (this.#config.diskReserveBytes === 0) {
       this.#isDiskFull = false
       return
     }
+    const path = join(directory, this.#hasReserve ? 'reserve.trial' : 'reserve')
     let fd: number | undefined
     try {
-      fd = await disk.open(join(directory, 'reserve'), 'w')
+      fd = await disk.open(path, 'w')
       await disk.write(fd, Buffer.alloc(this.#config.diskReserveBytes, 1), 0)
       await disk.sync(fd)
-      this.#hasReserve = true
       this.#isDiskFull = false
+      if (this.#hasReserve) await disk.remove(path)
+      this.#hasReserve = true
     } catch (error) {
       this.#isDiskFull = true
-      this.#deps.logger.warn({ error }, 'the reserve of the log could not be written')
-      await disk.remove(join(directory, 'reserve'))
+      this.#deps.logger.warn({ error }, 'the disk has no room for the reserve of the log')
+      await disk.remove(path)
     } finally {
       if (fd !== undefined) await disk.close(fd)
     }
@@ -232,7 +234,7 @@ export class Writer {
       return await this.#createSegment()
     } catch (error) {
       // A full disk must not keep a small settling commit from the room that the reserve has left.
-      if (diskErrorCode(error) !== 'ENOSPC' || this.#active === undefined) throw error
+      if (!isDiskFullError(error) || this.#active === undefined) throw error
       await this.#repair(active)
       return active
     }
@@ -286,7 +288,7 @@ export class Writer {
   }
 
   async #failed(tickets: readonly Ticket[], error: unknown): Promise<void> {
-    const isFull = diskErrorCode(error) === 'ENOSPC' || diskErrorCode(error) === 'EDQUOT'
+    const isFull = isDiskFullError(error)
     this.#deps.logger.error({ error }, 'the log could not be written')
     const failure = isFull
       ? new RowmillError('LOG_FULL', 'The disk that holds the log is full.', { cause: error })
@@ -319,11 +321,12 @@ function mergeMeta(tickets: readonly Ticket[]): Meta | undefined {
   let merged: Meta | undefined
   for (const { meta } of tickets) {
     if (meta === undefined) continue
-    merged ??= { topics: [], groups: [], settled: [], intended: [] }
+    merged ??= { topics: [], groups: [], settled: [], intended: [], reset: [] }
     merged.topics?.push(...(meta.topics ?? []))
     merged.groups?.push(...(meta.groups ?? []))
     merged.settled?.push(...(meta.settled ?? []))
     merged.intended?.push(...(meta.intended ?? []))
+    merged.reset?.push(...(meta.reset ?? []))
   }
   return merged
 }

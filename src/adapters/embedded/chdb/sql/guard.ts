@@ -7,7 +7,7 @@
  */
 import { failure } from '../failure.ts'
 import type { Token } from './lexer.ts'
-import { isMark, isWord, outermost, type Statement } from './statement.ts'
+import { isMark, isWord, outermost, type ReadStatement, type Statement } from './statement.ts'
 
 /** Functions that reach the machine itself. */
 const machineFunctions = new Set([
@@ -29,6 +29,25 @@ const refusedEngines = new Set([
   ...['file', 'executable', 'executablepool', 'sqlite', 'odbc', 'jdbc', 'iceberglocal'],
 ])
 
+/** With what the statements of ClickHouse begin that are no reads. */
+const writeVerbs = new Set([
+  ...['insert', 'create', 'attach', 'detach', 'drop', 'undrop', 'rename', 'exchange', 'replace', 'move'],
+  ...['alter', 'truncate', 'optimize', 'delete', 'update', 'check', 'backup', 'restore', 'import', 'copy'],
+  ...[
+    'set',
+    'use',
+    'grant',
+    'revoke',
+    'kill',
+    'system',
+    'begin',
+    'commit',
+    'rollback',
+    'execute',
+    'parallel',
+  ],
+])
+
 export type GuardOptions = {
   isReadOnly: boolean
   /** Refuses every change of settings, as `readonly = 1` does. */
@@ -39,13 +58,20 @@ export type GuardOptions = {
 /** Throws what ClickHouse would: READONLY, ACCESS_DENIED, INTO_OUTFILE_NOT_ALLOWED or NOT_IMPLEMENTED. */
 export function guardStatement(statement: Statement, options: GuardOptions): void {
   const { tokens } = statement
-  if (options.isReadOnly && statement.kind !== 'read')
-    throw failure('READONLY', 'Cannot execute query in readonly mode.')
+  if (options.isReadOnly && statement.kind !== 'read') throw refusalOfWrite(statement)
   if (options.isStrict) refuseSettings(tokens)
   refuseFiles(tokens)
   refuseCalls(tokens, options)
   refuseEngines(tokens)
   refuseCommands(tokens)
+}
+
+/** A misspelt SELECT is told as a mistake; what it would have been is nobody's guess, so it does not run either. */
+function refusalOfWrite(statement: Exclude<Statement, ReadStatement>): Error {
+  const verb = statement.kind === 'insert' ? 'insert' : statement.verb
+  return writeVerbs.has(verb)
+    ? failure('READONLY', 'Cannot execute query in readonly mode.')
+    : failure('SYNTAX_ERROR', 'Syntax error: failed at position 1: the query begins with no known word.')
 }
 
 function refuseSettings(tokens: readonly Token[]): void {

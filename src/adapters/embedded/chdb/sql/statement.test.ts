@@ -91,6 +91,7 @@ test('a read-only request reads tables and reaches nothing else', () => {
     ...["SELECT * FROM `mer\\x67e`('db', '.*')", "EXPLAIN SELECT * FROM cluster('c', t)"],
   ]
   for (const sql of refused) assert.throws(() => guard(sql, true), /Cannot (execute|modify)|not allowed/, sql)
+  assert.throws(() => guard('SELEC 1', true), { code: 62 })
   for (const sql of [
     "SELECT 'url(1)'",
     'SELECT url FROM t',

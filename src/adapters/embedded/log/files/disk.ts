@@ -21,6 +21,8 @@ export interface Disk {
   remove(path: string): Promise<void>
   list(directory: string): Promise<string[]>
   makeDirectory(directory: string): Promise<void>
+  /** What the file system of `directory` has in all, and for this user. */
+  room(directory: string): Promise<{ freeBytes: number; totalBytes: number }>
   /** Makes creations, renames and removals in a directory durable. */
   syncDirectory(directory: string): Promise<void>
 }
@@ -55,6 +57,10 @@ export const nodeDisk: Disk = {
   async makeDirectory(directory) {
     await fs.promises.mkdir(directory, { recursive: true })
   },
+  async room(directory) {
+    const { bavail, blocks, bsize } = await fs.promises.statfs(directory)
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+  },
   async syncDirectory(directory) {
     const fd = await open(directory, 'r')
     try {
@@ -86,4 +92,10 @@ function writeOnce(fd: number, bytes: Buffer, position: number): Promise<number>
 /** The system's code of a failed call: `ENOENT`, `ENOSPC`, … */
 export function diskErrorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Whether the disk, or this user's share of it, is used up. */
+export function isDiskFullError(error: unknown): boolean {
+  const code = diskErrorCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }

@@ -3,6 +3,7 @@
  * spread evenly over the consumers that read it. When somebody joins or leaves, only what must move is
  * revoked, and it is granted to its next holder when the present one has let go.
  */
+import { RowmillError } from '../../../../errors/rowmill-error.ts'
 import type { LogConsumer, PartitionLease } from '../../../../ports/log.ts'
 import type { Group, Partition, Topic } from '../state.ts'
 import { Lease, type LeaseDeps } from './lease.ts'
@@ -25,6 +26,11 @@ export class ConsumerGroup {
     consumer.stopOn(options.signal)
     this.balance()
     return consumer
+  }
+
+  /** Whether somebody reads, or has not yet let go of what he read. */
+  get isInUse(): boolean {
+    return this.#members.length > 0 || this.#leases.size > 0
   }
 
   leave(consumer: Consumer): void {
@@ -113,6 +119,10 @@ export class ConsumerGroup {
     // Nobody has it in hand, so nobody else would let it go.
     if (!lease.isDelivered) void lease[Symbol.asyncDispose]()
   }
+}
+
+export function inUse(group: string, why: string): RowmillError {
+  return new RowmillError('GROUP_IN_USE', `Group ${group} is in use: ${why}.`)
 }
 
 export class Consumer implements LogConsumer {

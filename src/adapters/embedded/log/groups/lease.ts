@@ -28,6 +28,7 @@ export class Lease implements PartitionLease {
   readonly position: number
   readonly skippedTo: number | undefined
   readonly intended: number | undefined
+  readonly resets: number
   readonly signal: AbortSignal
   /** Whether `leases()` has handed it out. */
   isDelivered = false
@@ -54,6 +55,7 @@ export class Lease implements PartitionLease {
     this.position = what.standing.position
     this.skippedTo = start > what.standing.position ? start : undefined
     this.intended = what.standing.intended
+    this.resets = what.standing.resets
     this.signal = this.#abort.signal
     this.#committed = what.standing.position
     this.#group = what.group

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+
+const MiB = 1024 * 1024
+const bytes = (defaultBytes: number, description: string) =>
+  z.number().int().min(1024).default(defaultBytes).meta({ description })
+
+/** Settings of the fallback: where records wait while the log takes none. */
+export const fallbackConfigSchema = z.strictObject({
+  isEnabled: z.boolean().default(false).meta({
+    description:
+      'Keep events in the blob store while the log refuses them for now, and bring them to it later.',
+    env: 'S3_FALLBACK_ENABLED',
+  }),
+  prefix: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*\/?$/,
+      'is one or more names joined by /',
+    )
+    .max(200)
+    .default('capture-fallback')
+    .meta({ description: 'What the keys of the kept objects begin with.', env: 'S3_FALLBACK_PREFIX' }),
+  bucket: z.string().optional().meta({
+    description: 'S3 is not supported by this version; setting it while the fallback is enabled is refused.',
+    env: 'S3_FALLBACK_BUCKET',
+  }),
+  endpoint: z.string().optional().meta({
+    description: 'S3 is not supported by this version; setting it while the fallback is enabled is refused.',
+    env: 'S3_FALLBACK_ENDPOINT',
+  }),
+  probeIntervalMs: z.number().int().min(10).default(1_000).meta({
+    description: 'How long after a failure of the log it is left alone before it is tried again, in ms.',
+  }),
+  lookIntervalMs: z.number().int().min(10).default(60_000).meta({
+    description: 'How often kept objects are looked for that another process may have left, in ms.',
+  }),
+  objectBytesMax: bytes(
+    4 * MiB,
+    'Bytes of requests that share one object when several wait. A larger request has an object of its own.',
+  ),
+  putsInFlightMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(4)
+    .meta({ description: 'Objects that are written at the same time.' }),
+  inFlightBytesMax: bytes(64 * MiB, 'Bytes that wait to be written to the blob store; beyond it 503.'),
+  objectsMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(100_000)
+    .meta({ description: 'Objects that may wait for the log; beyond it 503.' }),
+  storedBytesMax: bytes(4096 * MiB, 'Bytes of objects that may wait for the log; beyond it 503.'),
+})
+
+export type FallbackConfig = z.output<typeof fallbackConfigSchema>
+
+/** What contradicts itself, as sentences that say what to set. */
+export function fallbackContradictions({ isEnabled, bucket, endpoint }: FallbackConfig): string[] {
+  if (!isEnabled) return []
+  return [
+    ...(bucket === undefined ? [] : ['S3_FALLBACK_BUCKET']),
+    ...(endpoint === undefined ? [] : ['S3_FALLBACK_ENDPOINT']),
+  ].map(
+    (name) =>
+      `${name} is set, but this version of Rowmill keeps blobs in its data folder only; unset it, or set capture.fallback.isEnabled to false.`,
+  )
+}

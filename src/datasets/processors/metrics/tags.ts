@@ -1,0 +1,165 @@
+/**
+ * Tags of a metric: an object whose names are indices of 64 bits. Tags are in the order of their names'
+ * bytes, and of a name that is there twice the last value counts, as in a BTreeMap of Rust.
+ */
+import type { Adler32 } from '../../../std/adler32.ts'
+import { arenaBytes, putAscii, putByte, putCopy } from '../../../std/arena.ts'
+import { readText, skipSpace, skipString, skipValue } from '../../../std/arena-json.ts'
+import { isU64 } from '../../../std/arena-numbers.ts'
+import { InvalidMessage } from '../../processor/invalid-message.ts'
+
+const memory = arenaBytes()
+
+/** Four numbers a tag: start and end of the name without quotes, start and end of the value. */
+const tagSpans = 4
+const u64Max = 2n ** 64n - 1n
+/** An escape in a name makes it longer than what it says; such names are rare enough to be decoded first. */
+const backslash = 0x5c
+
+export class Tags {
+  count = 0
+  #spans = new Int32Array(tagSpans * 16)
+  #inserted = 0
+
+  /** Reads the object at `start`, which is known to be valid JSON. */
+  read(start: number, isValue: (start: number, end: number) => boolean): void {
+    this.count = 0
+    if (memory[start] !== 0x7b) throw invalidTags('must be an object')
+    let at = skipSpace(start + 1)
+    while (memory[at] !== 0x7d) {
+      const nameEnd = skipString(at)
+      const valueStart = skipSpace(skipSpace(nameEnd) + 1)
+      const valueEnd = skipValue(valueStart, 0)
+      if (!isValue(valueStart, valueEnd)) throw invalidTags('has a value of another type')
+      this.#insert(at + 1, nameEnd - 1)
+      this.#spans[tagSpans * this.#inserted + 2] = valueStart
+      this.#spans[tagSpans * this.#inserted + 3] = valueEnd
+      at = skipSpace(valueEnd)
+      if (memory[at] === 0x2c) at = skipSpace(at + 1)
+    }
+  }
+
+  nameStart(tag: number): number {
+    return this.#spans[tagSpans * tag] ?? 0
+  }
+
+  nameEnd(tag: number): number {
+    return this.#spans[tagSpans * tag + 1] ?? 0
+  }
+
+  valueStart(tag: number): number {
+    return this.#spans[tagSpans * tag + 2] ?? 0
+  }
+
+  valueEnd(tag: number): number {
+    return this.#spans[tagSpans * tag + 3] ?? 0
+  }
+
+  /** Puts the names as integers, with commas between them. */
+  putNames(): void {
+    for (let tag = 0; tag < this.count; tag++) {
+      if (tag > 0) putByte(0x2c)
+      const start = this.nameStart(tag)
+      const end = this.nameEnd(tag)
+      if (memory[start] !== 0x30 && isU64(start, end)) putCopy(start, end)
+      else putAscii(parseIndex(this.nameText(tag)))
+    }
+  }
+
+  /** Writes the values as they are, with commas between them. */
+  putValues(): void {
+    for (let tag = 0; tag < this.count; tag++) {
+      if (tag > 0) putByte(0x2c)
+      putCopy(this.valueStart(tag), this.valueEnd(tag))
+    }
+  }
+
+  nameText(tag: number): string {
+    return readText(this.nameStart(tag) - 1, this.nameEnd(tag) + 1)
+  }
+
+  addName(tag: number, sum: Adler32): void {
+    const start = this.nameStart(tag)
+    const end = this.nameEnd(tag)
+    if (!hasEscape(start, end)) sum.piece(start, end)
+    else sum.text(this.nameText(tag))
+  }
+
+  /** Puts a tag in its place; most messages have few, and many of them in order. */
+  #insert(nameStart: number, nameEnd: number): void {
+    let place = this.count
+    while (place > 0) {
+      const order = this.#compare(place - 1, nameStart, nameEnd)
+      if (order === 0) {
+        this.#name(place - 1, nameStart, nameEnd)
+        return
+      }
+      if (order < 0) break
+      place--
+    }
+    const spans = this.#spansOf(this.count + 1)
+    if (place < this.count) spans.copyWithin(tagSpans * (place + 1), tagSpans * place, tagSpans * this.count)
+    this.count++
+    this.#name(place, nameStart, nameEnd)
+  }
+
+  #name(place: number, start: number, end: number): void {
+    this.#spans[tagSpans * place] = start
+    this.#spans[tagSpans * place + 1] = end
+    this.#inserted = place
+  }
+
+  #spansOf(count: number): Int32Array {
+    if (tagSpans * count > this.#spans.length) {
+      const grown = new Int32Array(this.#spans.length * 2)
+      grown.set(this.#spans)
+      this.#spans = grown
+    }
+    return this.#spans
+  }
+
+  #compare(place: number, nameStart: number, nameEnd: number): number {
+    const start = this.nameStart(place)
+    const end = this.nameEnd(place)
+    const length = Math.min(end - start, nameEnd - nameStart)
+    for (let index = 0; index < length; index++) {
+      const byte = memory[start + index] ?? 0
+      const other = memory[nameStart + index] ?? 0
+      if (byte === backslash || other === backslash) return this.#compareTexts(place, nameStart, nameEnd)
+      if (byte !== other) return byte - other
+    }
+    if (hasEscape(start + length, end) || hasEscape(nameStart + length, nameEnd))
+      return this.#compareTexts(place, nameStart, nameEnd)
+    return end - start - (nameEnd - nameStart)
+  }
+
+  #compareTexts(place: number, nameStart: number, nameEnd: number): number {
+    return Buffer.compare(
+      Buffer.from(this.nameText(place)),
+      Buffer.from(readText(nameStart - 1, nameEnd + 1)),
+    )
+  }
+}
+
+/** An integer of 64 bits in Rust's words: a plus sign and zeros may stand before it. */
+function parseIndex(name: string): string {
+  const digits = /^\+?(\d+)$/.exec(name)?.[1]
+  const value = digits === undefined ? undefined : BigInt(digits)
+  if (value === undefined || value > u64Max)
+    throw invalidTags('must have integers from 0 to 2^64 - 1 as names')
+  return value.toString()
+}
+
+/** Whether a value is a string, for `Tags.read`. */
+export function isString(start: number): boolean {
+  return memory[start] === 0x22
+}
+
+export function hasEscape(start: number, end: number): boolean {
+  for (let place = start; place < end; place++) if (memory[place] === backslash) return true
+  return false
+}
+
+function invalidTags(what: string): InvalidMessage {
+  return new InvalidMessage(`The field tags ${what}.`, { path: 'tags' })
+}

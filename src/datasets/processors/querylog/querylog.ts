@@ -1,0 +1,158 @@
+/**
+ * The log of queries: one row a request, its queries in parallel arrays. Behaviour of Snuba's
+ * QuerylogProcessor. The request's body is kept as the very text that it is in the message, space included.
+ *
+ * A query's values come one after the other, a column's values are wanted together: so the values are first
+ * put down query by query, and the row is made behind them.
+ */
+import {
+  arenaBytes,
+  bytesOf,
+  constantPiece,
+  cutRow,
+  put,
+  putAscii,
+  putByte,
+  putCopy,
+  putUnsigned,
+  reserve,
+  rowEnd,
+} from '../../../std/arena.ts'
+import { skipSpace } from '../../../std/arena-json.ts'
+import type { CreateProcessor, Message, MessageProcessor, Output } from '../../processor/processor.ts'
+import { readMessage } from '../message-fields.ts'
+import { nullText, PayloadFields } from '../payload/payload-fields.ts'
+import { putU64s } from '../payload/payload-list.ts'
+import { QueryFields } from './query-fields.ts'
+
+const memory = arenaBytes()
+
+const [requestField, dataset, projects, organization, status, timingField, queryList] = [
+  0, 1, 2, 3, 4, 5, 6,
+] as const
+const [id, body, referrer] = [0, 1, 2] as const
+const [timestamp, durationMs] = [0, 1] as const
+
+const message = new PayloadFields([
+  'request',
+  'dataset',
+  'projects',
+  'organization',
+  'status',
+  'timing',
+  'query_list',
+])
+const request = new PayloadFields(['id', 'body', 'referrer'], { path: 'request.', after: message })
+const timing = new PayloadFields(['timestamp', 'duration_ms'], { path: 'timing.', after: request })
+const query = new QueryFields(timing)
+
+const queryColumns = Object.entries(QueryFields.columns).map(([name, putValue]) => ({
+  before: constantPiece(`,"clickhouse_queries.${name}":[`),
+  putValue,
+}))
+
+/** Of a character of the body that cannot stand in a string as it is: the letter of its escape. */
+const escapes = new Uint8Array(256)
+for (const [character, letter] of ['""', '\\\\', '\nn', '\rr', '\tt'])
+  escapes[character?.charCodeAt(0) ?? 0] = letter?.charCodeAt(0) ?? 0
+
+const rowBytesExtra = 2048
+/** More than one query takes beyond its texts: UUIDs, numbers, commas. */
+const queryBytesExtra = 512
+
+export const createQuerylog: CreateProcessor = () => new Querylog()
+
+class Querylog implements MessageProcessor {
+  /** Where the values of the queries begin, one after the other, and where the last one ends. */
+  readonly #starts: number[] = []
+
+  process({ value, offset, partition }: Message, output: Output): void {
+    readMessage(value, message.set)
+    request.readFrom(message, requestField)
+    timing.readFrom(message, timingField)
+    const queries = this.#putQueries(value.length)
+    const start = rowEnd()
+    reserve(2 * value.length + (start - (this.#starts[0] ?? start)) + rowBytesExtra)
+    putRequest()
+    putAscii(',"partition":')
+    putUnsigned(partition)
+    putAscii(',"offset":')
+    putUnsigned(offset)
+    putAscii(',"timestamp":')
+    timing.putU64(timestamp)
+    putAscii(',"duration_ms":')
+    timing.putU64(durationMs)
+    this.#putColumns(queries)
+    putByte(0x7d)
+    output.splice(bytesOf(start, rowEnd()), '}')
+  }
+
+  /** Puts the values of all queries down and answers how many queries there are. */
+  #putQueries(valueBytes: number): number {
+    let at = message.start(queryList)
+    if (at === 0 || memory[at] !== 0x5b) message.refuse(queryList, 'a list of objects')
+    this.#starts.length = 0
+    reserve(valueBytes)
+    at = skipSpace(at + 1)
+    let count = 0
+    while (memory[at] !== 0x5d) {
+      const end = query.read(at)
+      reserve(end - at + queryBytesExtra)
+      for (const { putValue } of queryColumns) {
+        this.#starts.push(rowEnd())
+        putValue(query)
+      }
+      count++
+      at = skipSpace(end)
+      if (memory[at] === 0x2c) at = skipSpace(at + 1)
+    }
+    this.#starts.push(rowEnd())
+    return count
+  }
+
+  #putColumns(queries: number): void {
+    const starts = this.#starts
+    for (const [column, { before }] of queryColumns.entries()) {
+      put(before)
+      for (let index = 0; index < queries; index++) {
+        const value = index * queryColumns.length + column
+        if (index > 0) putByte(0x2c)
+        putCopy(starts[value] ?? 0, starts[value + 1] ?? 0)
+      }
+      putByte(0x5d)
+    }
+  }
+}
+
+function putRequest(): void {
+  putAscii('{"request_id":')
+  request.putUuid(id)
+  putAscii(',"request_body":"')
+  if (request.isAbsent(body)) request.refuse(body, 'JSON')
+  putEscaped(request.start(body), request.end(body))
+  putAscii('","referrer":')
+  request.putString(referrer)
+  putAscii(',"dataset":')
+  message.putString(dataset)
+  putAscii(',"projects":')
+  if (!putU64s(message.start(projects))) message.refuse(projects, 'a list of integers from 0 to 2^64 - 1')
+  putAscii(',"organization":')
+  message.putOptionalU64(organization, nullText)
+  putAscii(',"status":')
+  message.putString(status)
+}
+
+/** The source of a JSON value as the inside of a string. Room has been made. */
+function putEscaped(start: number, end: number): void {
+  let at = rowEnd()
+  for (let place = start; place < end; place++) {
+    const byte = memory[place] ?? 0
+    const letter = escapes[byte] ?? 0
+    if (letter === 0) memory[at++] = byte
+    else {
+      memory[at++] = 0x5c
+      memory[at++] = letter
+    }
+  }
+  cutRow(at)
+}
