@@ -5,7 +5,13 @@
 import { test } from 'node:test'
 import { exerciseAppend, exerciseReading } from './log/append.contract.ts'
 import type { Check, LogHarness, LogHarnessOptions } from './log/harness.contract.ts'
-import { exerciseGroups, exerciseIntent, exerciseLeases, exerciseReset } from './log/leases.contract.ts'
+import {
+  exerciseForget,
+  exerciseGroups,
+  exerciseIntent,
+  exerciseLeases,
+  exerciseReset,
+} from './log/leases.contract.ts'
 import { exerciseRetention } from './log/retention.contract.ts'
 
 /** Runs all cases for an adapter; `open` gives each of them an empty log. */
@@ -22,5 +28,6 @@ export function exerciseLog(name: string, open: (options: LogHarnessOptions) => 
   exerciseIntent(check)
   exerciseLeases(check)
   exerciseReset(check)
+  exerciseForget(check)
   exerciseRetention(check)
 }

@@ -45,6 +45,11 @@ export interface Log extends AsyncDisposable {
    * `GROUP_IN_USE` while the group has a consumer, and with `OFFSET_OUT_OF_RANGE` beyond the partition's end.
    */
   reset(position: ResetPosition): Promise<void>
+  /**
+   * Keeps nothing for the group any more: its positions are gone, and a group of that name would be new. Nothing
+   * happens where there is none. Fails with `GROUP_IN_USE`.
+   */
+  forget(group: string): Promise<void>
 }
 
 export type TopicSpec = {

@@ -27,9 +27,14 @@ const digitsSafe = 300
 const fnvBasis = 0x811c9dc5 | 0
 const fnvPrime = 0x01000193
 
+/** Reads the value at a place, at most `depth` levels inside others, and returns the place after it. */
+export type ReadValue = (at: number, depth: number) => number
+
 /** The fields of an object that are asked for, by position in `names`. */
 export class JsonFieldSet {
   readonly names: readonly string[]
+  /** How a field's value is read instead of skipped; the value is checked nowhere else. */
+  readonly readers: (ReadValue | undefined)[]
   /** Where the places of its fields are kept; sets in use at the same time need bases of their own. */
   readonly base: number
   readonly #pieces: readonly Piece[]
@@ -42,6 +47,7 @@ export class JsonFieldSet {
   constructor(names: readonly string[], base = 0, isLastCounted = false) {
     if (base + 2 * names.length > spans.length) throw new RangeError('The set has too many fields.')
     this.names = names
+    this.readers = names.map(() => undefined)
     this.base = base
     this.isLastCounted = isLastCounted
     this.#pieces = names.map((name) => constantPiece(`${name}"`))
@@ -104,7 +110,8 @@ export function findFields(at: number, fields: JsonFieldSet, depth = 0): number 
     place++
     if ((memory[place] ?? 0) <= 0x20) place = skipSpace(place)
     const start = place
-    place = skipValue(place, depth + 1)
+    const readValue = field < 0 ? undefined : fields.readers[field]
+    place = readValue === undefined ? skipValue(place, depth + 1) : readValue(place, depth + 1)
     if (field >= 0) {
       const slot = base + 2 * field
       if (spans[slot] !== 0 && !fields.isLastCounted)
@@ -130,6 +137,13 @@ export function findMessageFields(start: number, end: number, fields: JsonFieldS
 
 /** Whether there is a number in the last message that no double can hold, be it in a field or skipped. */
 export function foundLargeNumber(): boolean {
+  return hasLargeNumber
+}
+
+/** Whether there is such a number in the value at `at`, which is known to be valid JSON. */
+export function holdsLargeNumber(at: number): boolean {
+  hasLargeNumber = false
+  skipValue(at, 0)
   return hasLargeNumber
 }
 

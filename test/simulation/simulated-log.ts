@@ -258,6 +258,9 @@ export function createSimulatedLog(options: SimulatedLogOptions): SimulatedLog {
       const state = groupOf(group, topic, partition)
       Object.assign(state, { position: offset, intended: undefined, resets: state.resets + 1 })
     },
+    async forget(group) {
+      for (const name of [...groups.keys()]) if (name.startsWith(`${group} `)) groups.delete(name)
+    },
     async [Symbol.asyncDispose]() {},
   }
   return log

@@ -125,6 +125,7 @@ function emptyLog(records: readonly LogRecord[]): Log {
     offsetAt: () => Promise.resolve(0),
     positions: () => Promise.resolve([]),
     reset: unused,
+    forget: unused,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
 }

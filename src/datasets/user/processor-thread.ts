@@ -9,9 +9,10 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { LogRecord } from '../../ports/log.ts'
 import type { CreateProcessor, MessageProcessor, Output } from '../processor/processor.ts'
 import { runBatch } from '../processor/run-batch.ts'
+import { type CountSums, createCountSums } from './count-sums.ts'
 import { keepConsole } from './keep-console.ts'
 import { loadProcessor, resolveInterfaceImports } from './load-processor.ts'
-import type { Count, ThreadMessage, ThreadRequest, ThreadStart } from './messages.ts'
+import type { ThreadMessage, ThreadRequest, ThreadStart } from './messages.ts'
 import { unpackRecords } from './pack-records.ts'
 
 /** How often, in messages, the memory of buffers is looked at: a look costs a few microseconds. */
@@ -20,13 +21,13 @@ const memoryLookEvery = 64
 if (parentPort !== null) void runThread(parentPort, workerData)
 
 /** What of the context changes with the batch. */
-type BatchState = { nowMs: number; live: Readonly<Record<string, unknown>>; counts: Count[] }
+type BatchState = { nowMs: number; live: Readonly<Record<string, unknown>>; readonly counts: CountSums }
 
 async function runThread(port: MessagePort, start: ThreadStart): Promise<void> {
   const say = (message: ThreadMessage, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
   const printing = keepConsole(start.printedBytesMax, (text) => say({ kind: 'printed', text }))
   resolveInterfaceImports()
-  const state: BatchState = { nowMs: 0, live: {}, counts: [] }
+  const state: BatchState = { nowMs: 0, live: {}, counts: createCountSums() }
   let processor: MessageProcessor
   try {
     processor = makeProcessor(await loadProcessor(start.source), start, state)
@@ -36,7 +37,8 @@ async function runThread(port: MessagePort, start: ThreadStart): Promise<void> {
   }
   const limitBytes = getHeapStatistics().external_memory + start.memoryBytesMax
   port.on('message', ({ records: packed, nowMs, live }: ThreadRequest) => {
-    Object.assign(state, { nowMs, live, counts: [] })
+    Object.assign(state, { nowMs, live })
+    state.counts.take()
     printing.renew()
     const records = unpackRecords(packed)
     // A batch in hand and its rows need room of their own.
@@ -48,7 +50,7 @@ async function runThread(port: MessagePort, start: ThreadStart): Promise<void> {
     say(
       {
         kind: 'done',
-        answer: { rows, endings: [...batch.endings], times: batch.times, counts: state.counts },
+        answer: { rows, endings: [...batch.endings], times: batch.times, counts: state.counts.take() },
       },
       rows.flatMap(({ bytes, starts, owners }) => [bytes.buffer, starts.buffer, owners.buffer]),
     )
@@ -69,7 +71,7 @@ function makeProcessor(
       live: () => state.live,
       nowMs: () => state.nowMs,
       uuid: () => randomUUID(),
-      count: (metric, by, labels) => state.counts.push({ metric, by, labels }),
+      count: (metric, by, labels) => state.counts.add(metric, by, labels),
     })
   } catch (cause) {
     throw new Error(`createProcessor of ${name} failed.`, { cause })

@@ -42,6 +42,11 @@ export async function openConsumerRole(world: World, liveOf: LiveOf): Promise<Co
     )
   }
   const storages = await chooseStorages(consumer)
+  if (consumer.replacer.runs === 'alone' && storages.every(({ replacer }) => replacer === undefined))
+    throw new RowmillError(
+      'CONFIG_INVALID',
+      `None of the storages ${consumer.storages.join(', ')} has a replacer, so there is nothing to run alone.`,
+    )
   if (roles.includes('datasets')) await refuseOwn(consumer, storages)
   const isDry = consumer.dryRunMs !== undefined
   const ports = { ...world, warehouse, logger: world.logger.child({ role: 'consumer' }) }

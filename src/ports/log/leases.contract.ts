@@ -257,6 +257,35 @@ export function exerciseReset(check: Check): void {
   })
 }
 
+export function exerciseForget(check: Check): void {
+  check('a group that is forgotten is new when it comes back', async ({ log, reopen }) => {
+    await log.ensureTopics([topic('t', 1), topic('u', 1)])
+    await log.append([note('t', 'a'), note('t', 'b'), note('u', 'c')])
+    await withLease(log, { group: 'g', topic: 't' }, (lease) => lease.commit({ offset: 1 }))
+    await withLease(log, { group: 'g', topic: 'u' }, (lease) => lease.commit({ offset: 1 }))
+    await withLease(log, { group: 'h', topic: 't' }, (lease) => lease.commit({ offset: 2 }))
+    await log.forget('g')
+    assert.deepEqual(await log.positions('g'), [])
+    const again = await reopen()
+    assert.deepEqual(
+      (await again.positions()).map(({ group, position }) => [group, position]),
+      [['h', 2]],
+    )
+    await withLease(again, { group: 'g', topic: 't' }, async (lease) =>
+      assert.deepEqual(textsOf(await nextBatch(lease)), ['a', 'b']),
+    )
+  })
+
+  check('a group with a consumer is not forgotten, and none that never was', async ({ log }) => {
+    await log.ensureTopics([topic('t', 1)])
+    await withLease(log, { group: 'g', topic: 't' }, async () => {
+      await assert.rejects(log.forget('g'), (error) => isRowmillError(error, 'GROUP_IN_USE'))
+    })
+    await log.forget('nobody')
+    assert.equal((await log.positions('g')).length, 1)
+  })
+}
+
 function count(held: ReadonlyMap<number, string>, name: string): number {
   return [...held.values()].filter((holder) => holder === name).length
 }

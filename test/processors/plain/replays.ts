@@ -49,12 +49,21 @@ export const createProcessor: CreateProcessor = (context) => ({
   },
 })
 
+/** Of every kind of event, whichever it is: no field is there twice. */
+const eventNames = [
+  ...['type', 'replay_id', 'timestamp', 'environment', 'event_hash', 'contexts', 'dist', 'is_archived'],
+  ...['platform', 'release', 'replay_start_timestamp', 'replay_type', 'sdk', 'segment_id', 'urls', 'user'],
+  ...['segment_names', 'trace_ids', 'error_ids', 'tags', 'clicks', 'taps', 'debug_id', 'error_id'],
+  ...['fatal_id', 'info_id', 'warning_id', 'viewed_by_id'],
+]
+
 function rowsOf(event: Fields, randomUuid: () => string): Cells[] {
+  for (const name of eventNames) event.find(name)
   switch (event.required('type', string)) {
     case 'replay_actions':
-      return event.required('clicks', listOf(fields)).map((click) => clickRow(click, event))
+      return itemsOf(event, 'clicks', clickRow)
     case 'replay_tap':
-      return event.required('taps', listOf(fields)).map((tap) => tapRow(tap, event))
+      return itemsOf(event, 'taps', tapRow)
     case 'replay_event':
       return [eventRow(event, randomUuid)]
     case 'event_link':
@@ -66,7 +75,12 @@ function rowsOf(event: Fields, randomUuid: () => string): Cells[] {
   }
 }
 
-function clickRow(click: Fields, event: Fields): Cells {
+function itemsOf(event: Fields, name: string, rowOf: (item: Fields, environment: string) => Cells): Cells[] {
+  const environment = event.optional('environment', string) ?? ''
+  return event.required(name, listOf(fields)).map((item) => rowOf(item, environment))
+}
+
+function clickRow(click: Fields, environment: string): Cells {
   return {
     click_alt: click.required('alt', string),
     click_aria_label: click.required('aria_label', string),
@@ -81,18 +95,18 @@ function clickRow(click: Fields, event: Fields): Cells {
     click_testid: click.required('testid', string),
     click_text: click.required('text', string),
     click_title: click.required('title', string),
-    environment: event.optional('environment', string) ?? '',
+    environment,
     event_hash: click.required('event_hash', uuid),
     timestamp: click.required('timestamp', seconds),
   }
 }
 
-function tapRow(tap: Fields, event: Fields): Cells {
+function tapRow(tap: Fields, environment: string): Cells {
   return {
     tap_message: tap.required('message', string),
     tap_view_class: tap.required('view_class', string),
     tap_view_id: tap.required('view_id', string),
-    environment: event.optional('environment', string) ?? '',
+    environment,
     event_hash: tap.required('event_hash', uuid),
     timestamp: tap.required('timestamp', seconds),
   }

@@ -37,9 +37,10 @@ import { openLock } from './files/lock.ts'
 import { recordHeadBytes } from './files/record.ts'
 import { type Files, recover } from './files/recover.ts'
 import { SegmentPool } from './files/segment.ts'
-import { ConsumerGroup, inUse } from './groups/group.ts'
+import { ConsumerGroup } from './groups/group.ts'
+import { Registrations } from './groups/registrations.ts'
 import { Retention } from './retention.ts'
-import { type Meta, type Partition, State, startOf, type Topic } from './state.ts'
+import { type Meta, type Partition, State, type Topic } from './state.ts'
 import { Writer } from './writer.ts'
 
 export type EmbeddedLogDeps = {
@@ -101,10 +102,7 @@ class EmbeddedLog implements Log {
   readonly #parts: Parts
   readonly #config: EmbeddedLogConfig
   readonly #groups = new Map<string, ConsumerGroup>()
-  /** The topics that each group is durably registered for. */
-  readonly #registered = new Map<string, Set<Topic>>()
-  /** Groups whose position is just being set: nobody may join them. */
-  readonly #resetting = new Set<string>()
+  readonly #registrations: Registrations
   readonly #closing = new AbortController()
   readonly #retaining: Promise<void>
   #closed: Promise<void> | undefined
@@ -117,10 +115,7 @@ class EmbeddedLog implements Log {
   constructor(parts: Parts, config: EmbeddedLogConfig) {
     this.#parts = parts
     this.#config = config
-    for (const group of parts.state.groups.values()) {
-      const topics = new Set([...group.standings.keys()].map((partition) => partition.topic))
-      this.#registered.set(group.name, topics)
-    }
+    this.#registrations = new Registrations(parts.state, parts.writer)
     this.#retaining = this.#retain()
   }
 
@@ -185,10 +180,10 @@ class EmbeddedLog implements Log {
 
   consume(options: ConsumeOptions) {
     const { state, source, clock } = this.#parts
-    if (this.#resetting.has(options.group)) throw inUse(options.group, 'its position is being set')
+    this.#registrations.assertFree(options.group)
     const topics = [...new Set(options.topics)].map((name) => state.topicOrThrow(name))
     let group = this.#groups.get(options.group)
-    const ready = this.#register(options, topics)
+    const ready = this.#registrations.register(options, topics)
     const known = state.groups.get(options.group)
     assert(known !== undefined, 'a group is known once it is registered')
     if (group === undefined) {
@@ -223,23 +218,18 @@ class EmbeddedLog implements Log {
     return this.#parts.state.positions(group)
   }
 
-  async reset({ group, topic, partition, offset }: ResetPosition): Promise<void> {
-    const { state, writer } = this.#parts
-    const { topic: known, end } = state.partitionOrThrow(topic, partition)
-    if (this.#groups.get(group)?.isInUse === true || this.#resetting.has(group))
-      throw inUse(group, 'it has consumers, or its position is being set')
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset > end)
-      throw new RowmillError(
-        'OFFSET_OUT_OF_RANGE',
-        `Partition ${partition} of ${topic} has no offset ${offset}: it ends at ${end}.`,
-      )
-    this.#resetting.add(group)
-    try {
-      await this.#register({ group, start: 'earliest' }, [known])
-      await writer.submit([], { reset: [[group, known.id, partition, offset]] })
-    } finally {
-      this.#resetting.delete(group)
-    }
+  async reset(position: ResetPosition): Promise<void> {
+    await this.#registrations.reset(position, this.#hasReaders(position.group))
+  }
+
+  async forget(group: string): Promise<void> {
+    await this.#registrations.forget(group, this.#hasReaders(group))
+    this.#groups.delete(group)
+    this.#hasSettledSinceCheck = true
+  }
+
+  #hasReaders(group: string): boolean {
+    return this.#groups.get(group)?.isInUse === true
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -252,39 +242,6 @@ class EmbeddedLog implements Log {
     for (const group of this.#groups.values()) await group.close()
     await this.#retaining
     await this.#parts.opened.disposeAsync()
-  }
-
-  /** Registers the group where it is new: at once in memory, so that nothing it needs is deleted, then durably. */
-  #register(options: Pick<ConsumeOptions, 'group' | 'start'>, topics: readonly Topic[]): Promise<void> {
-    const { state } = this.#parts
-    const fresh: NonNullable<Meta['groups']> = []
-    for (const topic of topics) {
-      if (this.#registered.get(options.group)?.has(topic) === true) continue
-      for (const partition of topic.partitions) {
-        const position = options.start === 'latest' ? partition.end : startOf(partition)
-        if (state.groups.get(options.group)?.standings.has(partition) !== true)
-          state.registerGroup(options.group, partition, { position, intended: undefined, resets: 0 })
-      }
-      const standings = topic.partitions.map((each) => state.groups.get(options.group)?.standings.get(each))
-      const positions = standings.map((standing) => standing?.position ?? 0)
-      const intended = standings.map((standing) => standing?.intended ?? null)
-      fresh.push([options.group, topic.id, positions, intended])
-    }
-    const ready = fresh.length === 0 ? Promise.resolve() : this.#registerDurably(options.group, topics, fresh)
-    // Who iterates the leases gets the failure; who never does must not bring the process down.
-    ready.catch(() => undefined)
-    return ready
-  }
-
-  async #registerDurably(
-    group: string,
-    topics: readonly Topic[],
-    fresh: NonNullable<Meta['groups']>,
-  ): Promise<void> {
-    await this.#parts.writer.submit([], { groups: fresh })
-    const registered = this.#registered.get(group) ?? new Set()
-    for (const topic of topics) registered.add(topic)
-    this.#registered.set(group, registered)
   }
 
   #prepare(records: readonly NewRecord[]): PendingRecord[] {

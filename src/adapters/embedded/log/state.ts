@@ -23,6 +23,8 @@ export type Meta = {
   intended?: [string, number, number, number][]
   /** Group, topic id, partition, position: where an operator has put it. */
   reset?: [string, number, number, number][]
+  /** Groups for which nothing is kept any more. */
+  forgotten?: string[]
 }
 
 export type GrowthWaiter = { offset: number; bytes: number; wake: () => void }
@@ -139,6 +141,7 @@ export class State {
       standing.intended = undefined
       standing.resets++
     }
+    for (const group of meta.forgotten ?? []) this.groups.delete(group)
   }
 
   registerGroup(name: string, partition: Partition, standing: Standing): void {

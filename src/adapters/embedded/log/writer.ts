@@ -321,12 +321,13 @@ function mergeMeta(tickets: readonly Ticket[]): Meta | undefined {
   let merged: Meta | undefined
   for (const { meta } of tickets) {
     if (meta === undefined) continue
-    merged ??= { topics: [], groups: [], settled: [], intended: [], reset: [] }
+    merged ??= { topics: [], groups: [], settled: [], intended: [], reset: [], forgotten: [] }
     merged.topics?.push(...(meta.topics ?? []))
     merged.groups?.push(...(meta.groups ?? []))
     merged.settled?.push(...(meta.settled ?? []))
     merged.intended?.push(...(meta.intended ?? []))
     merged.reset?.push(...(meta.reset ?? []))
+    merged.forgotten?.push(...(meta.forgotten ?? []))
   }
   return merged
 }

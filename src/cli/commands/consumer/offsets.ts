@@ -6,9 +6,9 @@ import { json, table } from '../../output.ts'
 
 export const offsetsCommand: Command = {
   name: 'offsets',
-  summary: 'Show where groups stand on the log, and set where one goes on.',
+  summary: 'Show where groups stand on the log, set where one goes on, forget one.',
   usage:
-    'offsets [list | reset --group <name> --topic <name> --to <place>] [--group <name>] [--topic <name>] [--partition <n>]',
+    'offsets [list | reset --group <name> --topic <name> --to <place> | forget --group <name>] [--group <name>] [--topic <name>] [--partition <n>]',
   wordsMax: 1,
   options: {
     group: { kind: 'text', placeholder: 'name', description: 'This group.' },
@@ -25,6 +25,7 @@ export const offsetsCommand: Command = {
     const [action = 'list'] = context.positionals
     if (action === 'list') return await list(context)
     if (action === 'reset') return await reset(context)
+    if (action === 'forget') return await forget(context)
     throw new UsageError(`offsets does not know ${action}.`)
   },
 }
@@ -103,6 +104,21 @@ async function reset(context: CommandContext): Promise<ExitCode> {
   )
   for (const target of targets) await log.reset({ group, topic, ...target })
   print(context, await standingsOf(log, { group, topic, partition }))
+  return 0
+}
+
+/** For a storage that is no longer filled: what its group has not read would stay on the log for ever. */
+async function forget({ options, config, terminal, isJson }: CommandContext): Promise<ExitCode> {
+  const { group } = options
+  if (typeof group !== 'string') throw new UsageError('offsets forget needs --group.')
+  await using log = await openOwnLog(config().config)
+  const known = await log.positions(group)
+  if (known.length === 0) {
+    terminal.err(`There is no group ${group}.\n`)
+    return 3
+  }
+  await log.forget(group)
+  terminal.out(isJson ? json({ group, forgotten: true }) : `The group ${group} is forgotten.\n`)
   return 0
 }
 

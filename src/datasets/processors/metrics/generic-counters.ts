@@ -20,17 +20,12 @@ import {
 } from '../../processor/processor.ts'
 import { putTruncated, readMessage, truncateToU32 } from '../message-fields.ts'
 import { timeMs } from '../seconds-to-ms.ts'
-import {
-  metricField as field,
-  metricFields,
-  putMetricIds,
-  readMetric as read,
-  readMetricType,
-} from './metric.ts'
+import { metricField as field, MetricFields } from './metric.ts'
 import { hasEscape, isString, Tags } from './tags.ts'
 
 const skips = { notCounter: 'not a counter', switchedOff: 'use case switched off' } as const
 const typeHeader = 'metric_type'
+const noLabels = {}
 const killSwitch = 'generic_metrics_use_case_killswitch'
 const timestamp = constantPiece(',"timestamp":')
 const retentionDays = constantPiece(',"retention_days":')
@@ -48,7 +43,9 @@ const withoutMeta = constantPiece(',"record_meta":0}')
 /** More than the names of all columns and the numbers of the record take. */
 const rowBytesExtra = 1024
 
-const tags = new Tags()
+const tags = new Tags(isString)
+/** Most messages are of another type, so tags are kept only when a row needs them. */
+const read = new MetricFields((at, depth) => tags.inspect(at, depth))
 const sum = new Adler32()
 
 export const createGenericCounters: CreateProcessor = (context) => new GenericCounters(context)
@@ -66,14 +63,14 @@ class GenericCounters implements MessageProcessor {
       output.skip(skips.notCounter)
       return
     }
-    readMessage(value, metricFields)
+    readMessage(value, read.set)
     if (this.#isSwitchedOff()) {
       output.skip(skips.switchedOff)
       return
     }
     checkMetric()
     const receivedMs = timeMs(Math.trunc(read.float(field.received)))
-    if (readMetricType() !== 'c') {
+    if (read.type() !== 'c') {
       output.skip(skips.notCounter)
       return
     }
@@ -87,7 +84,7 @@ class GenericCounters implements MessageProcessor {
     const option = this.#context.live()[killSwitch]
     if (typeof option !== 'string') return false
     if (!option.includes(read.text(field.useCaseId))) return false
-    this.#context.count('consumer_generic_metrics_killswitched_use_case', 1, {})
+    this.#context.count('consumer_generic_metrics_killswitched_use_case', 1, noLabels)
     return true
   }
 }
@@ -105,11 +102,12 @@ function checkMetric(): void {
   if (!read.has(field.value)) read.refuse(field.value, 'a value')
   if (!read.isMissing(field.samplingWeight)) read.float(field.samplingWeight)
   if (!read.isMissing(field.aggregationOption)) read.string(field.aggregationOption)
-  tags.read(read.start(field.tags), isString)
+  tags.check()
 }
 
 function putRow(days: number): void {
-  putMetricIds('')
+  tags.read(read.start(field.tags), 1)
+  read.putIds('')
   put(timestamp)
   putUnsigned(truncateToU32(read.float(field.timestamp)))
   put(retentionDays)

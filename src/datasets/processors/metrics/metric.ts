@@ -1,12 +1,12 @@
-/** What both kinds of metric messages have in common: names of fields, and whom the metric belongs to. */
+/** What both kinds of metric messages have in common: their fields, and whom the metric belongs to. */
 import { arenaBytes, constantPiece, put, putAscii, putCopy } from '../../../std/arena.ts'
-import { JsonFieldSet } from '../../../std/arena-json.ts'
+import { JsonFieldSet, type ReadValue } from '../../../std/arena-json.ts'
 import { FieldReader } from '../message-fields.ts'
 
 const memory = arenaBytes()
 const letters = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte))
 
-export const metricFields = new JsonFieldSet([
+const names = [
   'use_case_id',
   'org_id',
   'project_id',
@@ -19,7 +19,7 @@ export const metricFields = new JsonFieldSet([
   'retention_days',
   'sampling_weight',
   'aggregation_option',
-])
+]
 
 /** Places in the set. */
 export const metricField = {
@@ -37,8 +37,6 @@ export const metricField = {
   aggregationOption: 11,
 } as const
 
-export const readMetric = new FieldReader(metricFields)
-
 const [useCase, orgId, projectId, metricId] = [
   constantPiece('{"use_case_id":'),
   constantPiece(',"org_id":'),
@@ -46,28 +44,40 @@ const [useCase, orgId, projectId, metricId] = [
   constantPiece(',"metric_id":'),
 ]
 
-/** Begins a row with the ids. The use case must have been checked; `useCaseAbsent` is JSON text. */
-export function putMetricIds(useCaseAbsent: string): void {
-  put(useCase)
-  if (readMetric.has(metricField.useCaseId))
-    putCopy(readMetric.start(metricField.useCaseId), readMetric.end(metricField.useCaseId))
-  else putAscii(useCaseAbsent)
-  put(orgId)
-  putId(metricField.orgId)
-  put(projectId)
-  putId(metricField.projectId)
-  put(metricId)
-  putId(metricField.metricId)
-}
+/** The fields of a message; `readTags` reads its tags together with them. */
+export class MetricFields extends FieldReader {
+  readonly set: JsonFieldSet
 
-function putId(field: number): void {
-  readMetric.u64(field)
-  putCopy(readMetric.start(field), readMetric.end(field))
-}
+  constructor(readTags: ReadValue) {
+    const set = new JsonFieldSet(names)
+    super(set)
+    set.readers[metricField.tags] = readTags
+    this.set = set
+  }
 
-/** The letter of the metric's type; the text of a longer one. */
-export function readMetricType(): string {
-  const start = readMetric.start(metricField.type)
-  const isLetter = readMetric.end(metricField.type) - start === 3 && memory[start] === 0x22
-  return isLetter ? (letters[memory[start + 1] ?? 0] ?? '') : readMetric.text(metricField.type)
+  /** Begins a row with the ids. The use case must have been checked; `useCaseAbsent` is JSON text. */
+  putIds(useCaseAbsent: string): void {
+    put(useCase)
+    if (this.has(metricField.useCaseId))
+      putCopy(this.start(metricField.useCaseId), this.end(metricField.useCaseId))
+    else putAscii(useCaseAbsent)
+    put(orgId)
+    this.#putId(metricField.orgId)
+    put(projectId)
+    this.#putId(metricField.projectId)
+    put(metricId)
+    this.#putId(metricField.metricId)
+  }
+
+  #putId(field: number): void {
+    this.u64(field)
+    putCopy(this.start(field), this.end(field))
+  }
+
+  /** The letter of the metric's type; the text of a longer one. */
+  type(): string {
+    const start = this.start(metricField.type)
+    const isLetter = this.end(metricField.type) - start === 3 && memory[start] === 0x22
+    return isLetter ? (letters[memory[start + 1] ?? 0] ?? '') : this.text(metricField.type)
+  }
 }

@@ -28,13 +28,7 @@ import {
 } from '../../processor/processor.ts'
 import { readWholeMessage, truncateToU32 } from '../message-fields.ts'
 import { timeMs } from '../seconds-to-ms.ts'
-import {
-  metricField as field,
-  metricFields,
-  putMetricIds,
-  readMetric as read,
-  readMetricType,
-} from './metric.ts'
+import { metricField as field, MetricFields } from './metric.ts'
 import { Tags } from './tags.ts'
 
 const memory = arenaBytes()
@@ -58,7 +52,8 @@ const rowBytesExtra = 1024
 /** An integer becomes a float in the row, `1` becomes `1.0`: no value is longer. */
 const valueBytesMax = 32
 
-const tags = new Tags()
+const tags = new Tags(isU64)
+const read = new MetricFields((at, depth) => tags.read(at, depth))
 const sum = new Adler32()
 
 export const createMetrics: CreateProcessor = (context) => new Metrics(context)
@@ -72,12 +67,12 @@ class Metrics implements MessageProcessor {
 
   process({ value, offset, partition }: Message, output: Output): void {
     // Snuba keeps all fields of these messages before it looks at them.
-    readWholeMessage(value, metricFields)
+    readWholeMessage(value, read.set)
     reserve(value.length + rowBytesExtra)
     if (!read.has(field.tags)) read.refuse(field.tags, 'an object')
-    tags.read(read.start(field.tags), isU64)
+    tags.check()
     if (read.has(field.useCaseId)) read.string(field.useCaseId)
-    putMetricIds('"sessions"')
+    read.putIds('"sessions"')
     put(timestamp)
     putUnsigned(truncateToU32(read.float(field.timestamp)))
     put(retentionDays)
@@ -119,7 +114,7 @@ function timeseriesOf(): number {
 
 function putValue(): void {
   if (!read.has(field.value)) read.refuse(field.value, 'a number or an array')
-  switch (readMetricType()) {
+  switch (read.type()) {
     case 'c':
       put(counter)
       putAscii(floatText(read.float(field.value)))

@@ -16,26 +16,58 @@ const u64Max = 2n ** 64n - 1n
 /** An escape in a name makes it longer than what it says; such names are rare enough to be decoded first. */
 const backslash = 0x5c
 
+/** Whether the piece is a value that a tag may have. */
+export type IsTagValue = (start: number, end: number) => boolean
+
 export class Tags {
   count = 0
+  readonly #isValue: IsTagValue
   #spans = new Int32Array(tagSpans * 16)
   #inserted = 0
+  /** What is wrong with the tags read last; it is for `check` to say. */
+  #problem: string | undefined = undefined
 
-  /** Reads the object at `start`, which is known to be valid JSON. */
-  read(start: number, isValue: (start: number, end: number) => boolean): void {
+  constructor(isValue: IsTagValue) {
+    this.#isValue = isValue
+  }
+
+  /** Reads the object at `start`, at most `depth` levels inside others, and returns the place after it. */
+  read(start: number, depth: number): number {
     this.count = 0
-    if (memory[start] !== 0x7b) throw invalidTags('must be an object')
+    return this.#read(start, depth, true)
+  }
+
+  /** The same, but the tags are only looked at. */
+  inspect(start: number, depth: number): number {
+    return this.#read(start, depth, false)
+  }
+
+  /** Throws if the tags read last are not as they should be. */
+  check(): void {
+    if (this.#problem !== undefined) throw invalidTags(this.#problem)
+  }
+
+  #read(start: number, depth: number, isKept: boolean): number {
+    this.#problem = undefined
+    if (memory[start] !== 0x7b) {
+      this.#problem = 'must be an object'
+      return skipValue(start, depth)
+    }
     let at = skipSpace(start + 1)
-    while (memory[at] !== 0x7d) {
+    if (memory[at] === 0x7d) return at + 1
+    for (;;) {
       const nameEnd = skipString(at)
-      const valueStart = skipSpace(skipSpace(nameEnd) + 1)
-      const valueEnd = skipValue(valueStart, 0)
-      if (!isValue(valueStart, valueEnd)) throw invalidTags('has a value of another type')
-      this.#insert(at + 1, nameEnd - 1)
-      this.#spans[tagSpans * this.#inserted + 2] = valueStart
-      this.#spans[tagSpans * this.#inserted + 3] = valueEnd
+      const valueStart = skipSpace(skipMark(skipSpace(nameEnd), 0x3a))
+      const valueEnd = skipValue(valueStart, depth + 1)
+      if (!this.#isValue(valueStart, valueEnd)) this.#problem = 'has a value of another type'
+      if (isKept) {
+        this.#insert(at + 1, nameEnd - 1)
+        this.#spans[tagSpans * this.#inserted + 2] = valueStart
+        this.#spans[tagSpans * this.#inserted + 3] = valueEnd
+      }
       at = skipSpace(valueEnd)
-      if (memory[at] === 0x2c) at = skipSpace(at + 1)
+      if (memory[at] === 0x7d) return at + 1
+      at = skipSpace(skipMark(at, 0x2c))
     }
   }
 
@@ -150,7 +182,13 @@ function parseIndex(name: string): string {
   return value.toString()
 }
 
-/** Whether a value is a string, for `Tags.read`. */
+/** The place after a comma or colon that must be there. */
+function skipMark(at: number, mark: number): number {
+  if (memory[at] !== mark) throw invalidTags('is no JSON')
+  return at + 1
+}
+
+/** Whether the tag's value is a string. */
 export function isString(start: number): boolean {
   return memory[start] === 0x22
 }

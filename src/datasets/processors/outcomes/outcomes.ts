@@ -80,6 +80,8 @@ const u32Max = 0xffff_ffff
 /** More than the names of all columns, a quantity twice and a UUID with hyphens take. */
 const rowBytesExtra = 512
 
+const noLabels = {}
+
 export const createOutcomes: CreateProcessor = (context) => new Outcomes(context)
 
 class Outcomes implements MessageProcessor {
@@ -126,7 +128,7 @@ class Outcomes implements MessageProcessor {
 
   #category(kind: number): number {
     const given = fields.optionalUnsigned(category, 0xff)
-    if (given === undefined && kind !== abuse) this.#context.count('consumer_missing_category', 1, {})
+    if (given === undefined && kind !== abuse) this.#context.count('consumer_missing_category', 1, noLabels)
     return given ?? categoryDefault
   }
 
@@ -134,7 +136,7 @@ class Outcomes implements MessageProcessor {
   #writeQuantities(kind: number): void {
     put(column.quantity64)
     if (fields.isMissing(quantity)) {
-      if (kind !== abuse) this.#context.count('consumer_missing_quantity', 1, {})
+      if (kind !== abuse) this.#context.count('consumer_missing_quantity', 1, noLabels)
       putByte(0x31)
       put(column.quantity)
       putByte(0x31)

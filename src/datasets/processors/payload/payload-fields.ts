@@ -13,7 +13,15 @@ import {
   putCopy,
   putUuid,
 } from '../../../std/arena.ts'
-import { fieldEnd, fieldStart, findFields, JsonFieldSet, readText } from '../../../std/arena-json.ts'
+import {
+  fieldEnd,
+  fieldStart,
+  findFields,
+  JsonFieldSet,
+  type ReadValue,
+  readText,
+  skipValue,
+} from '../../../std/arena-json.ts'
 import { isU64, readFloat, readUnsigned } from '../../../std/arena-numbers.ts'
 import { floatText } from '../../../std/lossless-json.ts'
 import { parseUuid } from '../../../std/uuid.ts'
@@ -23,6 +31,7 @@ import { invalidJson } from '../message-fields.ts'
 const memory = arenaBytes()
 const letterN = 0x6e
 const quote = 0x22
+const openBrace = 0x7b
 const hexKinds = new Uint8Array(256)
 for (const digit of '0123456789abcdef') hexKinds[digit.charCodeAt(0)] = 1
 
@@ -38,6 +47,8 @@ export type PayloadFieldsOptions = {
   path?: string
   /** Other fields of the same processor that are in use at the same time. */
   after?: PayloadFields
+  /** The field of others whose value the object is. It is read together with them: see `enter`. */
+  inside?: { fields: PayloadFields; field: number }
   /** Of a field that is there twice the last counts, as in Python; else it is refused, as in Rust. */
   isLastCounted?: boolean
 }
@@ -51,12 +62,15 @@ export class PayloadFields {
 
   constructor(
     names: readonly string[],
-    { path = '', after, isLastCounted = false }: PayloadFieldsOptions = {},
+    { path = '', after, inside, isLastCounted = false }: PayloadFieldsOptions = {},
   ) {
     this.#base = after === undefined ? 0 : after.set.base + 2 * after.set.names.length
     this.set = new JsonFieldSet(names, this.#base, isLastCounted)
     this.#path = path
     this.#depth = path.replace(/[^.[]/g, '').length
+    inside?.fields.readWith(inside.field, (at, depth) =>
+      memory[at] === openBrace ? findFields(at, this.set, depth) : skipValue(at, depth),
+    )
   }
 
   /** Finds the fields of the object at `at`. Returns the place after it. */
@@ -73,6 +87,16 @@ export class PayloadFields {
   readFrom(from: PayloadFields, field: number): void {
     if (from.isAbsent(field)) from.refuse(field, 'an object')
     this.read(from.start(field))
+  }
+
+  /** Has the value of a field read by a function of its own, instead of being skipped. */
+  readWith(field: number, read: ReadValue): void {
+    this.set.readers[field] = read
+  }
+
+  /** Refuses a message in which the field that these are inside of, and were read with, is no object. */
+  enter({ fields, field }: { fields: PayloadFields; field: number }): void {
+    if (fields.isAbsent(field) || memory[fields.start(field)] !== openBrace) fields.refuse(field, 'an object')
   }
 
   /** None of the fields is there. */

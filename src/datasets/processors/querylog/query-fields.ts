@@ -1,22 +1,23 @@
 /** One query of a message's list: its fields, found once, and what the columns need of them. */
-import { put, putAscii, putByte, putText, putUnsigned, textOf } from '../../../std/arena.ts'
-import { JsonFloat, type LosslessValue, parseLosslessText } from '../../../std/lossless-json.ts'
-import { parseUuid } from '../../../std/uuid.ts'
+import { arenaBytes, put, putAscii, putByte, putUnsigned } from '../../../std/arena.ts'
+import { findFields, skipValue } from '../../../std/arena-json.ts'
+import { readFloat } from '../../../std/arena-numbers.ts'
+import { InvalidMessage } from '../../processor/invalid-message.ts'
 import { putTruncated } from '../message-fields.ts'
-import { emptyText, nilUuid, PayloadFields, putQuoted, zero } from '../payload/payload-fields.ts'
+import { emptyText, nilUuid, PayloadFields, zero } from '../payload/payload-fields.ts'
 import { putStrings } from '../payload/payload-list.ts'
-import { float32Text, sortedText } from './stats-text.ts'
+import { float32Text } from './float32-text.ts'
+import { StatsText } from './stats-text.ts'
+
+const memory = arenaBytes()
 
 const [sql, status, traceId, statsField, profileField, resultField] = [0, 1, 2, 3, 4, 5] as const
-const [consistent, final, cacheHit, maxThreads, clickhouseTable, queryId, isDuplicate] = [
-  0, 1, 2, 4, 5, 6, 7,
+const [consistent, final, cacheHit, sample, maxThreads, clickhouseTable, queryId, isDuplicate] = [
+  0, 1, 2, 3, 4, 5, 6, 7,
 ] as const
-const [timeRange, allColumns, multiLevel, where, groupby, arrayJoin] = [0, 1, 2, 3, 4, 5] as const
+const [timeRange, allColumns, multiLevel, whereField, groupby, arrayJoin] = [0, 1, 2, 3, 4, 5] as const
 const [columns, mappingColumns] = [0, 1] as const
 const [bytesField, progressBytes, elapsed] = [0, 1, 2] as const
-
-/** Kept out of the stored statistics where they are null. */
-const optionalStats = ['consistent', 'cache_hit', 'max_threads', 'is_duplicate']
 
 /** Puts the JSON of one column. */
 export type PutQuery = (query: QueryFields) => void
@@ -27,13 +28,12 @@ export class QueryFields {
   readonly #profile: PayloadFields
   readonly #where: PayloadFields
   readonly #result: PayloadFields
-  #statsText = ''
-  #sample = '0.0'
+  readonly #statsText: StatsText
 
   /** `after`: the fields around the queries. */
   constructor(after: PayloadFields) {
     const path = 'query_list[].'
-    this.#query = new PayloadFields(['sql', 'status', 'trace_id', 'stats', 'profile', 'result_profile'], {
+    const query = new PayloadFields(['sql', 'status', 'trace_id', 'stats', 'profile', 'result_profile'], {
       path,
       after,
     })
@@ -48,9 +48,9 @@ export class QueryFields {
         'query_id',
         'is_duplicate',
       ],
-      { path: `${path}stats.`, after: this.#query },
+      { path: `${path}stats.`, after: query, inside: { fields: query, field: statsField } },
     )
-    this.#profile = new PayloadFields(
+    const profile = new PayloadFields(
       [
         'time_range',
         'all_columns',
@@ -59,27 +59,39 @@ export class QueryFields {
         'groupby_cols',
         'array_join_cols',
       ],
-      { path: `${path}profile.`, after: this.#stats },
+      { path: `${path}profile.`, after: this.#stats, inside: { fields: query, field: profileField } },
     )
     this.#where = new PayloadFields(['columns', 'mapping_cols'], {
       path: `${path}profile.where_profile.`,
-      after: this.#profile,
+      after: profile,
+      inside: { fields: profile, field: whereField },
     })
     this.#result = new PayloadFields(['bytes', 'progress_bytes', 'elapsed'], {
       path: `${path}result_profile.`,
       after: this.#where,
+      inside: { fields: query, field: resultField },
+    })
+    this.#query = query
+    this.#profile = profile
+    this.#statsText = new StatsText(this.#stats, {
+      withDefault: { final: 'false', sample: 'null', clickhouse_table: '""', query_id: '""' },
+      withoutNull: [consistent, cacheHit, maxThreads, isDuplicate],
     })
   }
 
-  /** Reads the query at `at` and returns the place after it. */
-  read(at: number): number {
-    const end = this.#query.read(at)
-    this.#stats.readFrom(this.#query, statsField)
-    this.#profile.readFrom(this.#query, profileField)
-    this.#where.readFrom(this.#profile, where)
-    if (this.#query.isMissing(resultField)) this.#result.clear()
-    else this.#result.readFrom(this.#query, resultField)
-    this.#readStats()
+  /** Reads the query at `at`, inside `depth` others, and returns the place after it. */
+  read(at: number, depth: number): number {
+    if (memory[at] !== 0x7b) {
+      skipValue(at, depth)
+      throw new InvalidMessage('A query must be an object.', { path: 'query_list[]' })
+    }
+    const query = this.#query
+    const end = findFields(at, query.set, depth)
+    this.#stats.enter({ fields: query, field: statsField })
+    this.#profile.enter({ fields: query, field: profileField })
+    this.#where.enter({ fields: this.#profile, field: whereField })
+    if (query.isMissing(resultField)) this.#result.clear()
+    else this.#result.enter({ fields: query, field: resultField })
     return end
   }
 
@@ -88,10 +100,10 @@ export class QueryFields {
     sql: (query) => query.#query.putString(sql),
     status: (query) => query.#query.putString(status),
     trace_id: (query) => query.#putTraceId(),
-    stats: (query) => putText(JSON.stringify(query.#statsText)),
+    stats: (query) => query.#statsText.put(query.#query.start(statsField)),
     final: (query) => putByte(query.#flag(final)),
     cache_hit: (query) => putUnsigned(query.#stats.optionalUnsigned(cacheHit, 0xff) ?? 0),
-    sample: (query) => putAscii(query.#sample),
+    sample: (query) => query.#putSample(),
     max_threads: (query) => putUnsigned(query.#stats.optionalUnsigned(maxThreads, 0xff) ?? 0),
     num_days: (query) => putUnsigned(query.#profile.optionalUnsigned(timeRange, 0xffff_ffff) ?? 0),
     clickhouse_table: (query) => query.#putStat(clickhouseTable),
@@ -113,19 +125,23 @@ export class QueryFields {
   }
 
   #putTraceId(): void {
-    const trace = this.#query.optionalText(traceId) ?? ''
-    if (trace === '') {
-      put(nilUuid)
-      return
-    }
-    const uuid = parseUuid(trace) ?? this.#query.refuse(traceId, 'a UUID')
-    putQuoted(uuid)
+    const query = this.#query
+    const isEmpty = query.end(traceId) - query.start(traceId) === 2 && memory[query.start(traceId)] === 0x22
+    if (query.isMissing(traceId) || isEmpty) put(nilUuid)
+    else query.putUuid(traceId)
   }
 
   /** `consistent` may be null, `final` not. */
   #flag(field: number): number {
     const isUnset = field === consistent ? this.#stats.isMissing(field) : this.#stats.isAbsent(field)
     return !isUnset && this.#stats.boolean(field) ? 0x31 : 0x30
+  }
+
+  /** A number of 32 bits; what is none counts as 0. */
+  #putSample(): void {
+    const isThere = !this.#stats.isMissing(sample)
+    const value = isThere ? readFloat(this.#stats.start(sample), this.#stats.end(sample)) : undefined
+    putAscii(value === undefined ? '0.0' : float32Text(value))
   }
 
   #putStat(field: number): void {
@@ -137,27 +153,6 @@ export class QueryFields {
     if (this.#result.isAbsent(field)) put(zero)
     else this.#result.putU64(field)
   }
-
-  #readStats(): void {
-    const fields = this.#query
-    const source = textOf(fields.start(statsField), fields.end(statsField))
-    const parsed: LosslessValue = parseLosslessText(source)
-    if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed) || parsed instanceof JsonFloat)
-      return
-    this.#sample = sampleText(parsed.sample)
-    for (const name of optionalStats) if (parsed[name] === null) delete parsed[name]
-    parsed.final ??= false
-    parsed.sample ??= null
-    parsed.clickhouse_table ??= ''
-    parsed.query_id ??= ''
-    this.#statsText = sortedText(parsed, source)
-  }
-}
-
-/** A number of 32 bits; what is none counts as 0. */
-function sampleText(value: LosslessValue | undefined): string {
-  if (typeof value === 'number' || typeof value === 'bigint') return float32Text(Number(value))
-  return value instanceof JsonFloat ? float32Text(value.value) : '0.0'
 }
 
 function putNames(from: PayloadFields, field: number): void {

@@ -18,7 +18,8 @@ import {
   reserve,
   rowEnd,
 } from '../../../std/arena.ts'
-import { skipSpace } from '../../../std/arena-json.ts'
+import { skipSpace, skipValue } from '../../../std/arena-json.ts'
+import { InvalidMessage } from '../../processor/invalid-message.ts'
 import type { CreateProcessor, Message, MessageProcessor, Output } from '../../processor/processor.ts'
 import { readMessage } from '../message-fields.ts'
 import { nullText, PayloadFields } from '../payload/payload-fields.ts'
@@ -42,9 +43,20 @@ const message = new PayloadFields([
   'timing',
   'query_list',
 ])
-const request = new PayloadFields(['id', 'body', 'referrer'], { path: 'request.', after: message })
-const timing = new PayloadFields(['timestamp', 'duration_ms'], { path: 'timing.', after: request })
+const inRequest = { fields: message, field: requestField }
+const inTiming = { fields: message, field: timingField }
+const request = new PayloadFields(['id', 'body', 'referrer'], {
+  path: 'request.',
+  after: message,
+  inside: inRequest,
+})
+const timing = new PayloadFields(['timestamp', 'duration_ms'], {
+  path: 'timing.',
+  after: request,
+  inside: inTiming,
+})
 const query = new QueryFields(timing)
+message.readWith(queryList, putQueries)
 
 const queryColumns = Object.entries(QueryFields.columns).map(([name, putValue]) => ({
   before: constantPiece(`,"clickhouse_queries.${name}":[`),
@@ -60,19 +72,20 @@ const rowBytesExtra = 2048
 /** More than one query takes beyond its texts: UUIDs, numbers, commas. */
 const queryBytesExtra = 512
 
+/** Where the values of the queries begin, one after the other, and where the last one ends. */
+const valueStarts: number[] = []
+
 export const createQuerylog: CreateProcessor = () => new Querylog()
 
 class Querylog implements MessageProcessor {
-  /** Where the values of the queries begin, one after the other, and where the last one ends. */
-  readonly #starts: number[] = []
-
   process({ value, offset, partition }: Message, output: Output): void {
     readMessage(value, message.set)
-    request.readFrom(message, requestField)
-    timing.readFrom(message, timingField)
-    const queries = this.#putQueries(value.length)
+    request.enter(inRequest)
+    timing.enter(inTiming)
+    if (message.isAbsent(queryList) || memory[message.start(queryList)] !== 0x5b)
+      message.refuse(queryList, 'a list of objects')
     const start = rowEnd()
-    reserve(2 * value.length + (start - (this.#starts[0] ?? start)) + rowBytesExtra)
+    reserve(2 * value.length + (start - (valueStarts[0] ?? start)) + rowBytesExtra)
     putRequest()
     putAscii(',"partition":')
     putUnsigned(partition)
@@ -82,45 +95,44 @@ class Querylog implements MessageProcessor {
     timing.putU64(timestamp)
     putAscii(',"duration_ms":')
     timing.putU64(durationMs)
-    this.#putColumns(queries)
+    putColumns()
     putByte(0x7d)
     output.splice(bytesOf(start, rowEnd()), '}')
   }
+}
 
-  /** Puts the values of all queries down and answers how many queries there are. */
-  #putQueries(valueBytes: number): number {
-    let at = message.start(queryList)
-    if (at === 0 || memory[at] !== 0x5b) message.refuse(queryList, 'a list of objects')
-    this.#starts.length = 0
-    reserve(valueBytes)
-    at = skipSpace(at + 1)
-    let count = 0
-    while (memory[at] !== 0x5d) {
-      const end = query.read(at)
-      reserve(end - at + queryBytesExtra)
-      for (const { putValue } of queryColumns) {
-        this.#starts.push(rowEnd())
-        putValue(query)
-      }
-      count++
-      at = skipSpace(end)
-      if (memory[at] === 0x2c) at = skipSpace(at + 1)
+/** Reads the list of queries at `at`, puts the values of all of them down, and returns the place after the list. */
+function putQueries(at: number, depth: number): number {
+  valueStarts.length = 0
+  if (memory[at] !== 0x5b) return skipValue(at, depth)
+  let place = skipSpace(at + 1)
+  if (memory[place] === 0x5d) return place + 1
+  for (;;) {
+    const end = query.read(place, depth + 1)
+    for (let column = 0; column < queryColumns.length; column++) {
+      reserve(2 * (end - place) + queryBytesExtra)
+      valueStarts.push(rowEnd())
+      queryColumns[column]?.putValue(query)
     }
-    this.#starts.push(rowEnd())
-    return count
+    place = skipSpace(end)
+    if (memory[place] === 0x5d) break
+    if (memory[place] !== 0x2c) throw new InvalidMessage('Expected a comma.', { path: 'query_list' })
+    place = skipSpace(place + 1)
   }
+  valueStarts.push(rowEnd())
+  return place + 1
+}
 
-  #putColumns(queries: number): void {
-    const starts = this.#starts
-    for (const [column, { before }] of queryColumns.entries()) {
-      put(before)
-      for (let index = 0; index < queries; index++) {
-        const value = index * queryColumns.length + column
-        if (index > 0) putByte(0x2c)
-        putCopy(starts[value] ?? 0, starts[value + 1] ?? 0)
-      }
-      putByte(0x5d)
+/** Puts the columns of the queries together out of the values that were put down. */
+function putColumns(): void {
+  const columns = queryColumns.length
+  for (let column = 0; column < columns; column++) {
+    put(queryColumns[column]?.before ?? nullText)
+    for (let value = column; value < valueStarts.length - 1; value += columns) {
+      if (value > column) putByte(0x2c)
+      putCopy(valueStarts[value] ?? 0, valueStarts[value + 1] ?? 0)
     }
+    putByte(0x5d)
   }
 }
 

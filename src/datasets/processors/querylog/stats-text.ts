@@ -1,56 +1,207 @@
 /**
- * A query's statistics as they are stored: compact JSON with sorted keys, numbers as serde_json prints them.
+ * A query's statistics as they are stored: compact JSON with sorted keys, numbers as serde_json prints them,
+ * inside a string. Each statistic is a piece of the message; the pieces are sorted and copied. Lists, objects
+ * and texts with escapes are rare and are parsed and printed.
  */
-import { floatText, JsonFloat, type LosslessValue } from '../../../std/lossless-json.ts'
+import {
+  arenaBytes,
+  constantPiece,
+  putAscii,
+  putByte,
+  putCopy,
+  putText,
+  reserve,
+  textOf,
+} from '../../../std/arena.ts'
+import { readText, skipSpace, skipString, skipValue } from '../../../std/arena-json.ts'
+import { isI64, isU64, readFloat } from '../../../std/arena-numbers.ts'
+import { floatText, parseLosslessText } from '../../../std/lossless-json.ts'
+import { InvalidMessage } from '../../processor/invalid-message.ts'
+import { invalidJson } from '../message-fields.ts'
+import type { PayloadFields } from '../payload/payload-fields.ts'
+import { compareBytes, sortedText } from './sorted-text.ts'
 
-const u64Max = 2n ** 64n - 1n
-const i64Min = -(2n ** 63n)
-const surrogate = /[\ud800-\udfff]/
+const memory = arenaBytes()
+const quote = 0x22
+const backslash = 0x5c
+const letterN = 0x6e
 
-/** Names of statistics are few and always the same: their text with the colon. */
-const nameTexts = new Map<string, string>()
-const nameTextsMax = 1024
+/** Numbers of a statistic in `#places`: start and end of the name without its quotes, and of the value. */
+const placeCount = 4
+/** More than a name and its quotes take beyond their text, and more than a number takes. */
+const statBytesExtra = 64
 
-/** JSON text with the keys of all objects in the order of their UTF-8 bytes. `source` is the text it was. */
-export function sortedText(value: LosslessValue, source: string): string {
-  // Only beyond the basic plane do UTF-16 units and UTF-8 bytes have another order.
-  return textOf(value, surrogate.test(source) || source.includes('\\u') ? compareBytes : undefined)
+export type KnownStats = {
+  /** JSON of statistics that are stored even if they were not sent. */
+  withDefault: Readonly<Record<string, string>>
+  /** Fields that are not stored where they are null. */
+  withoutNull: readonly number[]
 }
 
-function textOf(value: LosslessValue, compare: typeof compareBytes | undefined): string {
-  if (typeof value === 'string') return JSON.stringify(value)
-  if (value === null || typeof value === 'boolean') return String(value)
-  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : floatText(value)
-  if (value instanceof JsonFloat) return floatText(value.value)
-  if (typeof value === 'bigint')
-    return value > u64Max || value < i64Min ? floatText(Number(value)) : `${value}`
-  if (Array.isArray(value)) return `[${value.map((item) => textOf(item, compare)).join(',')}]`
-  let text = '{'
-  for (const key of Object.keys(value).sort(compare))
-    text += `${text === '{' ? '' : ','}${nameText(key)}${textOf(value[key] ?? null, compare)}`
-  return `${text}}`
-}
+export class StatsText {
+  readonly #fields: PayloadFields
+  readonly #withoutNull: readonly number[]
+  readonly #defaults: readonly { field: number; places: readonly number[] }[]
+  #places = new Int32Array(placeCount * 64)
+  #count = 0
 
-function nameText(name: string): string {
-  const known = nameTexts.get(name)
-  if (known !== undefined) return known
-  const text = `${JSON.stringify(name)}:`
-  if (nameTexts.size < nameTextsMax) nameTexts.set(name, text)
-  return text
-}
-
-function compareBytes(one: string, other: string): number {
-  return Buffer.compare(Buffer.from(one), Buffer.from(other))
-}
-
-/** The shortest text that is the same number in 32 bits; what has no such number is null. */
-export function float32Text(value: number): string {
-  const single = Math.fround(value)
-  if (!Number.isFinite(single)) return 'null'
-  if (Number.isInteger(single) && Math.abs(single) < 2 ** 24) return floatText(single)
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(single.toPrecision(digits))
-    if (Math.fround(short) === single) return floatText(short)
+  constructor(fields: PayloadFields, { withDefault, withoutNull }: KnownStats) {
+    this.#fields = fields
+    this.#withoutNull = withoutNull
+    this.#defaults = Object.entries(withDefault).map(([name, json]) => {
+      const [key, value] = [constantPiece(name), constantPiece(json)]
+      return { field: fields.set.names.indexOf(name), places: [key.start, key.end, value.start, value.end] }
+    })
   }
-  return floatText(Number(single.toPrecision(9)))
+
+  /** Puts the statistics of the object at `start`, whose fields have been found. */
+  put(start: number): void {
+    this.#count = 0
+    for (const { field, places } of this.#defaults)
+      if (this.#fields.isAbsent(field))
+        this.#places.set(places, this.#placeFor(places[0] ?? 0, places[1] ?? 0))
+    if (this.#collect(start)) this.#putCollected()
+    else this.#putDecoded(start)
+  }
+
+  /** Sorts the statistics by name; `false` if a name has an escape, by which they cannot be compared. */
+  #collect(start: number): boolean {
+    let at = skipSpace(start + 1)
+    while (memory[at] === quote) {
+      const nameEnd = skipString(at)
+      if (hasBackslash(at, nameEnd)) return false
+      const valueStart = skipSpace(skipSpace(nameEnd) + 1)
+      const valueEnd = skipValue(valueStart, 0)
+      if (!this.#isLeftOut(valueStart)) {
+        const place = this.#placeFor(at + 1, nameEnd - 1)
+        this.#places[place] = at + 1
+        this.#places[place + 1] = nameEnd - 1
+        this.#places[place + 2] = valueStart
+        this.#places[place + 3] = valueEnd
+      }
+      at = skipSpace(valueEnd)
+      if (memory[at] === 0x2c) at = skipSpace(at + 1)
+    }
+    return true
+  }
+
+  #isLeftOut(valueStart: number): boolean {
+    return (
+      memory[valueStart] === letterN &&
+      this.#withoutNull.some((field) => this.#fields.start(field) === valueStart)
+    )
+  }
+
+  /** Where a statistic of this name goes; one that has the same name gives way. */
+  #placeFor(nameStart: number, nameEnd: number): number {
+    const places = this.#room()
+    let at = placeCount * this.#count
+    while (at > 0) {
+      const order = this.#compare(at - placeCount, nameStart, nameEnd)
+      if (order === 0) return at - placeCount
+      if (order < 0) break
+      at -= placeCount
+    }
+    places.copyWithin(at + placeCount, at, placeCount * this.#count)
+    this.#count++
+    return at
+  }
+
+  /** The order of the name at a place and another. */
+  #compare(place: number, otherStart: number, otherEnd: number): number {
+    const start = this.#places[place] ?? 0
+    const end = this.#places[place + 1] ?? 0
+    const length = Math.min(end - start, otherEnd - otherStart)
+    for (let index = 0; index < length; index++) {
+      const order = (memory[start + index] ?? 0) - (memory[otherStart + index] ?? 0)
+      if (order !== 0) return order
+    }
+    return end - start - (otherEnd - otherStart)
+  }
+
+  #room(): Int32Array {
+    if (placeCount * (this.#count + 1) > this.#places.length) {
+      const grown = new Int32Array(this.#places.length * 2)
+      grown.set(this.#places)
+      this.#places = grown
+    }
+    return this.#places
+  }
+
+  #putCollected(): void {
+    const places = this.#places
+    putByte(quote)
+    for (let at = 0; at < placeCount * this.#count; at += placeCount) {
+      const nameStart = places[at] ?? 0
+      const nameEnd = places[at + 1] ?? 0
+      reserve(nameEnd - nameStart + statBytesExtra)
+      putByte(at === 0 ? 0x7b : 0x2c)
+      putQuote()
+      putCopy(nameStart, nameEnd)
+      putQuote()
+      putByte(0x3a)
+      putValue(places[at + 2] ?? 0, places[at + 3] ?? 0)
+    }
+    reserve(2)
+    putByte(0x7d)
+    putByte(quote)
+  }
+
+  /** The same by texts, with names decoded. */
+  #putDecoded(start: number): void {
+    const stats = new Map<string, string>()
+    for (const { field, places } of this.#defaults)
+      if (this.#fields.isAbsent(field))
+        stats.set(this.#fields.set.names[field] ?? '', textOf(places[2] ?? 0, places[3] ?? 0))
+    let at = skipSpace(start + 1)
+    while (memory[at] === quote) {
+      const nameEnd = skipString(at)
+      const valueStart = skipSpace(skipSpace(nameEnd) + 1)
+      const valueEnd = skipValue(valueStart, 0)
+      if (!this.#isLeftOut(valueStart)) stats.set(readText(at, nameEnd), valueText(valueStart, valueEnd))
+      at = skipSpace(valueEnd)
+      if (memory[at] === 0x2c) at = skipSpace(at + 1)
+    }
+    const sorted = [...stats].sort(([one], [other]) => compareBytes(one, other))
+    putText(JSON.stringify(`{${sorted.map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(',')}}`))
+  }
+}
+
+function putQuote(): void {
+  putByte(backslash)
+  putByte(quote)
+}
+
+/** Puts the JSON of a value as a part of a string. */
+function putValue(start: number, end: number): void {
+  const first = memory[start] ?? 0
+  reserve(end - start + statBytesExtra)
+  if (first === quote && !hasBackslash(start, end)) {
+    putQuote()
+    putCopy(start + 1, end - 1)
+    putQuote()
+  } else if (first === quote || first === 0x5b || first === 0x7b)
+    putText(JSON.stringify(valueText(start, end)).slice(1, -1))
+  else if (first >= 0x61 || isU64(start, end) || isI64(start, end)) putCopy(start, end)
+  else putFloat(start, end)
+}
+
+function putFloat(start: number, end: number): void {
+  const value = readFloat(start, end)
+  if (value === undefined)
+    throw new InvalidMessage('A number is beyond the range of doubles.', { path: 'query_list[].stats' })
+  putAscii(floatText(value))
+}
+
+function valueText(start: number, end: number): string {
+  try {
+    return sortedText(parseLosslessText(textOf(start, end)))
+  } catch (error) {
+    throw invalidJson(error)
+  }
+}
+
+function hasBackslash(start: number, end: number): boolean {
+  for (let place = start; place < end; place++) if (memory[place] === backslash) return true
+  return false
 }

@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { arenaBytes, bytesOf, cutRow, rowEnd } from '../../../std/arena.ts'
-import { findMessageFields } from '../../../std/arena-json.ts'
+import { findMessageFields, foundLargeNumber, holdsLargeNumber } from '../../../std/arena-json.ts'
 import { InvalidMessage } from '../../processor/invalid-message.ts'
 import { invalidJson, readMessage } from '../message-fields.ts'
 import { PayloadFields } from '../payload/payload-fields.ts'
@@ -26,8 +26,14 @@ export class ReplayEnvelope {
     this.retentionDays = fields.unsigned(retentionDays, 0xffff)
     checkIds(fields)
     const at = fields.start(payload)
-    if (at !== 0 && memory[at] === 0x5b) readListed(at, fields.end(payload), event)
-    else event.readFrom(fields, payload)
+    const hasLargeNumber = foundLargeNumber()
+    if (at !== 0 && memory[at] === 0x5b) {
+      readListed(at, fields.end(payload), event)
+      if (foundLargeNumber()) throw tooLarge()
+    } else {
+      event.readFrom(fields, payload)
+      if (hasLargeNumber && holdsLargeNumber(at)) throw tooLarge()
+    }
   }
 
   putProjectId(): void {
@@ -37,6 +43,11 @@ export class ReplayEnvelope {
   putReplayId(): void {
     this.fields.putUuid(replayId)
   }
+}
+
+/** Snuba keeps all fields of the event before it looks at them. */
+function tooLarge(): InvalidMessage {
+  return new InvalidMessage('A number in the payload is beyond the range of doubles.', { path: 'payload' })
 }
 
 /** The project and replay must be told even where no row has them. */

@@ -181,6 +181,8 @@ class Replays implements MessageProcessor {
     let at = event.fields.start(position)
     if (at === 0 || memory[at] !== 0x5b) event.fields.refuse(position, 'a list of objects')
     at = skipSpace(at + 1)
+    // Rows check it; a message without any has to be right as well.
+    if (memory[at] === 0x5d) event.fields.optionalText(eventField('environment'))
     const item = { event, fields }
     const valuesBytesMax = repeatsMax * value.length + rowBytesExtra
     while (memory[at] !== 0x5d) {

@@ -3,7 +3,6 @@
  * spread evenly over the consumers that read it. When somebody joins or leaves, only what must move is
  * revoked, and it is granted to its next holder when the present one has let go.
  */
-import { RowmillError } from '../../../../errors/rowmill-error.ts'
 import type { LogConsumer, PartitionLease } from '../../../../ports/log.ts'
 import type { Group, Partition, Topic } from '../state.ts'
 import { Lease, type LeaseDeps } from './lease.ts'
@@ -119,10 +118,6 @@ export class ConsumerGroup {
     // Nobody has it in hand, so nobody else would let it go.
     if (!lease.isDelivered) void lease[Symbol.asyncDispose]()
   }
-}
-
-export function inUse(group: string, why: string): RowmillError {
-  return new RowmillError('GROUP_IN_USE', `Group ${group} is in use: ${why}.`)
 }
 
 export class Consumer implements LogConsumer {
