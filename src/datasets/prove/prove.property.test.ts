@@ -264,9 +264,9 @@ suite('a proof', () => {
   test('finds large integers that were rounded, and shows the smallest message', async () => {
     const rounding: CreateProcessor = () => ({
       process(message, output) {
-        const value = JSON.parse(message.value.toString())
+        const value = parseLossless(message.value)
         if (typeof value !== 'object' || value === null || !('id' in value)) throw new InvalidMessage('no id')
-        output.text(JSON.stringify({ id: value.id, page: value.page }))
+        output.row({ id: typeof value.id === 'bigint' ? Number(value.id) : value.id, page: value.page })
       },
     })
     const proof = prove({ storage, left: rounding, right, payloads, generate: 5000, seed: 2 })
