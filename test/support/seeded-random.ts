@@ -1,20 +1,2 @@
-import type { Random } from '../../src/ports/random.ts'
-
-/** Chance that repeats: the same seed gives the same numbers and bytes on every machine (mulberry32). */
-export function createSeededRandom(seed = 1): Random {
-  let state = seed >>> 0
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-  return {
-    next,
-    bytes(length) {
-      const bytes = Buffer.allocUnsafe(length)
-      for (let index = 0; index < length; index++) bytes[index] = Math.floor(next() * 256)
-      return bytes
-    },
-  }
-}
+/** The chance of `rowmill prove`, for tests. */
+export { createSeededRandom } from '../../src/datasets/prove/seeded-random.ts'

@@ -1,7 +1,7 @@
 import type { Random } from '../../ports/random.ts'
 
-/** Chance that repeats: the same seed gives the same numbers on every machine (mulberry32). */
-export function createSeededRandom(seed: number): Random {
+/** Chance that repeats: the same seed gives the same numbers and bytes on every machine (mulberry32). */
+export function createSeededRandom(seed = 1): Random {
   let state = seed >>> 0
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -3,6 +3,7 @@
  * carried out by writing the rows anew; the table's engine keeps the newest.
  */
 import type { StorageTable } from '../storage/storage.ts'
+import { identifier } from '../table/create-table.ts'
 
 export type Replacement = {
   type: string
@@ -45,15 +46,11 @@ export function replacementStatement(table: StorageTable, change: RowChange): st
     table.columns
       .filter(({ materialized, alias }) => materialized === undefined && alias === undefined)
       .map(({ name }) => name)
-  const selected = names.map((name) => change.values[name] ?? quoted(name))
+  const selected = names.map((name) => change.values[name] ?? identifier(name))
   return [
-    `INSERT INTO ${quoted(table.name)} (${names.map(quoted).join(', ')})`,
+    `INSERT INTO ${identifier(table.name)} (${names.map(identifier).join(', ')})`,
     `SELECT ${selected.join(', ')}`,
-    `FROM ${quoted(table.name)} FINAL`,
+    `FROM ${identifier(table.name)} FINAL`,
     `WHERE ${change.where.join(' AND ')}`,
   ].join('\n')
-}
-
-export function quoted(name: string): string {
-  return `\`${name.replace(/[\\`]/g, (mark) => `\\${mark}`)}\``
 }
