@@ -5,9 +5,10 @@
  * 1. The payload is the query's `data` if there is one, else the body.
  * 2. If all of it looks like base64, it is decoded.
  * 3. If the content type says form, its field `data` is the payload.
- * 4. Gzip, by its magic or by a hint; lz-string by a hint only. The hint comes from the query, the form, or the
- *    content encoding, in this order; an unknown hint is no hint.
- * 5. On the oldest routes what comes out may be base64 once more.
+ * 4. Base64, gzip or lz-string, by a hint; gzip by its magic as well. The hint comes from the query, the form, or
+ *    the content encoding, in this order; an unknown hint is no hint. PostHog's capture takes no notice of the hint
+ *    base64 and refuses what posthog-js sends with it to `/i/v0/e/` and `/s/`: such events would be lost.
+ * 5. On the oldest routes what comes out may be base64 once more, without a hint.
  *
  * What looks like base64 and is not stays what it was: these are guesses, and the JSON parser has the last word.
  */
@@ -77,6 +78,7 @@ export async function unpackPayload(request: PayloadRequest, limits: DecodeLimit
     payload = form.data ?? payload
   }
   hint ??= compressionOf(headerText(request.headers['content-encoding']))
+  if (hint === 'base64') payload = unwrapBase64(payload)
   // lz-string's own text is base64 too, and has just been mistaken for a wrapping.
   const packed = hint === 'lz64' && !isForm ? given : payload
   const isGzip = isGzipped(packed, hint)

@@ -12,6 +12,12 @@ const page = `<!doctype html><html><head><title>Shop</title></head><body>
 <h1>Shop</h1><a id="tea" class="buy big" data-attr="buy-tea" href="#tea">Buy tea</a><button id="go">Go</button>
 <input id="name" placeholder="Your name"></body></html>`
 
+/** Runs in the page: remote config names the path for events. */
+function hasRemoteConfig(): boolean {
+  const { posthog } = globalThis as unknown as { posthog: { analyticsDefaultEndpoint: string } }
+  return posthog.analyticsDefaultEndpoint === '/i/v0/e/'
+}
+
 suite('posthog-js in Chromium', { skip: noBrowser }, () => {
   let rowmill: TestRowmill
   let browser: Browser
@@ -33,9 +39,12 @@ suite('posthog-js in Chromium', { skip: noBrowser }, () => {
     await rowmill?.[Symbol.asyncDispose]()
   })
 
-  /** Opens the shop with posthog-js, runs `use` in it, and leaves the page as a visitor does. */
+  /**
+   * Opens the shop with posthog-js, runs `use` in it, and leaves the page as a visitor does. Before the answer to
+   * its question for remote config posthog-js sends to other paths, and captures no clicks.
+   */
   async function visit(
-    options: Record<string, unknown>,
+    { isConfigured = true, ...options }: Record<string, unknown>,
     use: (tab: Page) => Promise<void>,
   ): Promise<string[]> {
     const context = await browser.newContext()
@@ -61,6 +70,7 @@ suite('posthog-js in Chromium', { skip: noBrowser }, () => {
       },
       [rowmill.token, rowmill.url, options] as const,
     )
+    if (isConfigured) await tab.waitForFunction(hasRemoteConfig)
     await use(tab)
     await tab.goto('about:blank')
     await context.close()
@@ -142,12 +152,14 @@ suite('posthog-js in Chromium', { skip: noBrowser }, () => {
     assert.deepEqual(rows, [['propertyless']])
   })
 
-  test('events without compression arrive as well', async () => {
-    await visit({ disable_compression: true, autocapture: false }, async (tab) => {
-      await call(tab, 'capture', 'plain')
+  for (const isConfigured of [false, true])
+    test(`events without compression arrive as well, ${isConfigured ? 'after' : 'before'} remote config`, async () => {
+      const event = isConfigured ? 'plain' : 'plain and early'
+      await visit({ disable_compression: true, autocapture: false, isConfigured }, async (tab) => {
+        await call(tab, 'capture', event)
+      })
+      await rowmill.until(`select uuid from events where event = '${event}'`, (found) => found.length === 1)
     })
-    await rowmill.until("select uuid from events where event = 'plain'", (found) => found.length === 1)
-  })
 
   test('a recorded session becomes metadata rows, its snapshots are kept', async () => {
     await visit({ autocapture: false, session_recording: { maskAllInputs: true } }, async (tab) => {

@@ -70,6 +70,15 @@ test('the snapshots of a request become one message with the session as its key'
   )
 })
 
+test('a form with base64, which a page without compression leaves behind, is read', async () => {
+  await using s = await setup()
+  const data = encodeURIComponent(Buffer.from(JSON.stringify([snapshot()])).toString('base64'))
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
+  const answer = await s.send('/s/?compression=base64', { headers, body: Buffer.from(`data=${data}`) })
+  assert.equal(answer.status, 200)
+  assert.equal(s.messages()[0]?.message.event, '$snapshot_items')
+})
+
 const refused: readonly [string, unknown, number, RegExp][] = [
   ['no event', [], 400, /no event/],
   ['no JSON', '{', 400, /failed to parse/],
