@@ -1,8 +1,9 @@
 /**
  * The generic consumer end to end: from the embedded log through the processor into chDB, rows per second and
- * peak memory of this process and of the chDB host, for outcomes and errors. Beside it, in the same run, what
- * JSON.parse alone does over the same bytes. Prints one JSON line.
- * `node bench/consumer.ts [outcomes] [errors]`: how many messages of each.
+ * peak memory of this process and of the chDB host, for outcomes, metrics and errors. Outcomes and metrics are
+ * written by columns, and besides, in turns, as JSON. Beside it, in the same run, what JSON.parse alone does over
+ * the same bytes. Prints one JSON line.
+ * `node bench/consumer.ts [outcomes] [errors] [metrics]`: how many messages of each.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -30,11 +31,13 @@ import { createMetrics } from '../src/telemetry/metrics.ts'
 const rounds = 3
 const outcomes = Number(process.argv[2] ?? 300_000)
 const errors = Number(process.argv[3] ?? 30_000)
+const metrics = Number(process.argv[4] ?? 100_000)
 
 const directory = await mkdtemp(join(tmpdir(), 'rowmill-bench-'))
 try {
   const result = {
     outcomes: await bench('outcomes_raw', outcomes, async () => Array.from({ length: 10_000 }, outcomeOf)),
+    metrics: await bench('metrics_raw', metrics, async () => Array.from({ length: 10_000 }, metricOf)),
     errors: await bench('errors', errors, readErrors),
   }
   process.stdout.write(`${JSON.stringify({ bench: 'consumer', ...result })}\n`)
@@ -43,6 +46,7 @@ try {
 }
 
 async function bench(name: string, total: number, make: () => Promise<Buffer[]>) {
+  if (total === 0) return undefined
   const storage = withoutTtl(await findStorage(name))
   const payloads = await make()
   const bytes = payloads.reduce((sum, { length }) => sum + length, 0)
@@ -54,31 +58,45 @@ async function bench(name: string, total: number, make: () => Promise<Buffer[]>)
     deadLetterRetentionMs: 3_600_000,
   })
   await prepareTables(warehouse, storage, { createsTables: true })
-  const speeds: number[] = []
-  const cpu = { consumer: [] as number[], clickhouse: [] as number[] }
-  for (let round = 0; round < rounds; round++) {
-    await fill(log, storage.stream.topic, { payloads, total })
-    const before = await cpuOf(world.hostPid)
-    const started = performance.now()
-    await consume(world, storage)
-    speeds.push(Math.round((total / (performance.now() - started)) * 1000))
-    const after = await cpuOf(world.hostPid)
-    cpu.consumer.push(((after.own - before.own) * 1e6) / total)
-    cpu.clickhouse.push(((after.host - before.host) * 1e6) / total)
-  }
+  const formats =
+    storage.writer.format === 'Native' ? (['Native', 'JSONEachRow'] as const) : [storage.writer.format]
+  const speeds: Record<string, number[]> = {}
+  const cpu: Record<string, { consumer: number[]; clickhouse: number[] }> = {}
+  for (let round = 0; round < rounds; round++)
+    for (const format of formats) {
+      await fill(log, storage.stream.topic, { payloads, total })
+      const before = await cpuOf(world.hostPid)
+      const started = performance.now()
+      await consume(world, { ...storage, writer: { ...storage.writer, format } })
+      speeds[format] = [...(speeds[format] ?? []), Math.round((total / (performance.now() - started)) * 1000)]
+      const after = await cpuOf(world.hostPid)
+      cpu[format] ??= { consumer: [], clickhouse: [] }
+      cpu[format].consumer.push(((after.own - before.own) * 1e6) / total)
+      cpu[format].clickhouse.push(((after.host - before.host) * 1e6) / total)
+    }
   const [count] = await warehouse.query<{ rows: string }>(
     `SELECT count() AS rows FROM ${storage.tables[0]?.name}`,
   )
   const isPlain = storage.tables[0]?.engine.kind === 'MergeTree'
-  if (isPlain && count?.rows !== String(total * rounds))
-    throw new Error(`${name}: ${count?.rows} rows of ${total * rounds}`)
+  if (isPlain && count?.rows !== String(total * rounds * formats.length))
+    throw new Error(`${name}: ${count?.rows} rows of ${total * rounds * formats.length}`)
   return {
     messages: total,
     bytesPerMessage: Math.round(bytes / payloads.length),
-    messagesPerSecond: median(speeds),
-    all: speeds,
+    formats: Object.fromEntries(
+      formats.map((format) => [
+        format,
+        {
+          messagesPerSecond: median(speeds[format] ?? []),
+          all: speeds[format],
+          cpuMicrosecondsPerMessage: {
+            consumer: median(cpu[format]?.consumer ?? []),
+            clickhouse: median(cpu[format]?.clickhouse ?? []),
+          },
+        },
+      ]),
+    ),
     jsonParsePerSecond: parseSpeed(payloads),
-    cpuMicrosecondsPerMessage: { consumer: median(cpu.consumer), clickhouse: median(cpu.clickhouse) },
     peakMegabytes: { consumer: await peakOf(process.pid), clickhouse: await peakOf(world.hostPid) },
   }
 }
@@ -169,6 +187,27 @@ function outcomeOf(_: unknown, number: number): Buffer {
       event_id: (number * 2_654_435_761).toString(16).padStart(32, '4'),
       quantity: 1 + (number % 3),
       category: 1 + (number % 7),
+    }),
+  )
+}
+
+function metricOf(_: unknown, number: number): Buffer {
+  const type = 'csd'.charAt(number % 3)
+  const value = { c: (number % 10) + 0.5, s: [number, number + 1], d: [number / 8, 0.25, 12.75] }[type]
+  return Buffer.from(
+    JSON.stringify({
+      version: 1,
+      use_case_id: 'sessions',
+      org_id: 1 + (number % 50),
+      project_id: 4_509_000 + (number % 400),
+      metric_id: 1_232_000 + (number % 30),
+      type,
+      timestamp: 1_767_322_800 + (number % 3600),
+      sentry_received_timestamp: 1_767_322_868.412,
+      tags: { '9223372036854776010': 65_000 + (number % 20), '9223372036854776017': 1_000_212 },
+      value,
+      retention_days: 90,
+      mapping_meta: { h: { '9223372036854776010': 'environment', '9223372036854776017': 'session.status' } },
     }),
   )
 }

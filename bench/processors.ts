@@ -12,7 +12,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ProcessorContext, RowFormat } from '../src/datasets/processor/processor.ts'
 import { runBatch } from '../src/datasets/processor/run-batch.ts'
-import { findBuiltInProcessor } from '../src/datasets/processors/registry.ts'
+import { loadBuiltInProcessor } from '../src/datasets/processors/registry.ts'
 import type { LogRecord } from '../src/ports/log.ts'
 
 const rounds = 9
@@ -20,7 +20,7 @@ const roundMs = 60
 const batchMessages = 500
 const nowMs = 1_700_000_000_000
 
-type Results = Record<string, NonNullable<ReturnType<typeof measure>>>
+type Results = Record<string, NonNullable<Awaited<ReturnType<typeof measure>>>>
 
 type Measured = { folder: string; format?: RowFormat; reference?: number; everyday?: readonly string[] }
 
@@ -58,9 +58,22 @@ const measured: Readonly<Record<string, Measured>> = {
   groupedmessages: { folder: 'groupedmessages', everyday: ['delete', 'insert', 'update'] },
   groupassignees: { folder: 'groupassignees', everyday: ['delete', 'insert', 'update-without-a-moved-key'] },
 }
-/** Measured besides, where a processor has a second format. */
-const binary: Readonly<Record<string, Measured>> = {
-  eap_items: { folder: 'eap_items', format: 'RowBinary', reference: 164_000 },
+/** Measured besides, under a name of its own, where a processor has a second format. */
+const seconds: Readonly<Record<string, Measured & { processor: string }>> = {
+  eap_items_row_binary: {
+    processor: 'eap_items',
+    folder: 'eap_items',
+    format: 'RowBinary',
+    reference: 164_000,
+  },
+  ...Object.fromEntries(
+    ['outcomes', 'metrics', 'generic_metrics_counters', 'llm_proxy_cost'].flatMap((processor) => {
+      const what = measured[processor]
+      return what === undefined
+        ? []
+        : [[`${processor}_native`, { ...what, processor, format: 'Native' as const }] as const]
+    }),
+  ),
 }
 
 let uuids = 0
@@ -111,9 +124,9 @@ function median(figures: readonly number[]): number {
   return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? 0
 }
 
-function measure(name: string, what: Measured) {
+async function measure(name: string, what: Measured) {
   const { format = 'JSONEachRow', reference } = what
-  const create = findBuiltInProcessor(name)?.create
+  const create = await loadBuiltInProcessor(name)
   if (create === undefined) return undefined
   const processor = create(context(format))
   const payloads = readPayloads(
@@ -125,7 +138,9 @@ function measure(name: string, what: Measured) {
   const records = Array.from({ length: batchMessages }, (_, index) =>
     recordOf(payloads[index % payloads.length] ?? first, 1_000_000 + index),
   )
-  const processAll = () => runBatch(processor, records, 1)
+  const processAll = () => {
+    for (const rows of runBatch(processor, records, 1).rows) rows.slice(0, rows.rows)
+  }
   const parseAll = () => {
     for (const { value } of records) JSON.parse(value.toString())
   }
@@ -152,29 +167,33 @@ function measure(name: string, what: Measured) {
   }
 }
 
-/** One processor, in every format that it is measured in. */
-function measureAll(name: string): Results {
-  const results: Results = {}
-  for (const [label, what] of [
-    [name, measured[name]],
-    [`${name}_row_binary`, binary[name]],
-  ] as const) {
-    const result = what === undefined ? undefined : measure(name, what)
-    if (result !== undefined) results[label] = result
-  }
-  return results
+async function measureHere(label: string): Promise<Results> {
+  const second = seconds[label]
+  const what = second ?? measured[label]
+  const result = what === undefined ? undefined : await measure(second?.processor ?? label, what)
+  return result === undefined ? {} : { [label]: result }
+}
+
+/** A processor in every format that it is measured in. */
+function labelsOf(name: string): string[] {
+  return [name, ...Object.keys(seconds).filter((label) => seconds[label]?.processor === name)]
 }
 
 /** In a process of its own, as a consumer runs one processor: V8 compiles it for its own messages alone. */
-function measureApart(name: string): Results {
-  const printed = execFileSync(process.execPath, [fileURLToPath(import.meta.url), name])
+function measureApart(label: string): Results {
+  const printed = execFileSync(process.execPath, [fileURLToPath(import.meta.url), label], {
+    env: { ...process.env, BENCH_HERE: 'true' },
+  })
   return JSON.parse(printed.toString()).processors
 }
 
 const wanted = process.argv.slice(2)
 const results: Results = {}
-for (const name of wanted.length > 0 ? wanted : Object.keys(measured))
-  Object.assign(results, wanted.length === 1 ? measureAll(name) : measureApart(name))
+if (process.env.BENCH_HERE === 'true')
+  for (const label of wanted) Object.assign(results, await measureHere(label))
+else
+  for (const name of wanted.length > 0 ? wanted : Object.keys(measured))
+    for (const label of labelsOf(name)) Object.assign(results, measureApart(label))
 const ratios = Object.values(results).flatMap(({ ratio }) => (ratio === undefined ? [] : [ratio]))
 const geometricMean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length)
 process.stdout.write(

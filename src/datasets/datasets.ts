@@ -36,6 +36,6 @@ function ownStage(ports: DatasetPorts, storage: Storage, config: DatasetsConfig)
   const context = createProcessorContext(ports, storage, () => ({}))
   return createConsumerStage(ports, storage, {
     batch: batchLimits(config, storage.writer),
-    openRunner: async () => createInlineRunner(builtIn.create(context), storage.tables.length),
+    openRunner: async () => createInlineRunner((await builtIn.load())(context), storage.tables.length),
   })
 }

@@ -1,12 +1,26 @@
 /**
- * Rows of one insert, one JSON object a line, in one growing piece of memory. Any run of rows is a slice of
- * it, so that an insert can be cut into parts without encoding anything again. Its parts can be moved to
- * another thread, and several buffers can be joined into one.
+ * Rows of one insert. Any run of them is cut out without making a row anew, so that an insert can be cut into
+ * parts. The rows' parts can be moved to another thread, and those of several buffers be joined into one.
+ *
+ * There are two kinds. Rows that are bytes of their own, one JSON object a line or RowBinary, lie in one growing
+ * piece of memory, and a run of them is a slice of it. Rows by columns become blocks of ClickHouse's format Native.
  */
+import { type ColumnBlock, memoryOf, nativePieces } from './processor/columns/column-data.ts'
+
 export interface RowBuffer {
   readonly rows: number
+  /** For rows by columns, the names of these: the insert must name them, and its format is Native. */
+  readonly columns: readonly string[] | undefined
   /** Which record of the batch a row was made of. */
   ownerOf(row: number): number
+  /** The bytes of the rows from `from` up to `until`, valid until the next row is added. */
+  slice(from: number, until: number): Buffer
+  /** What the buffer consists of, to be moved: the buffer must not be used afterwards. */
+  parts(): RowBufferParts
+}
+
+/** Rows that are added one by one. */
+export interface GrowingRowBuffer extends RowBuffer {
   /** Adds a row: a JSON object of at least one field without a raw newline, and more fields before its end. */
   addSpliced(owner: number, json: Buffer, fields: string): void
   /** Adds a row from JSON text on one line. */
@@ -15,23 +29,24 @@ export interface RowBuffer {
   addBytes(owner: number, row: Uint8Array): void
   /** Takes back all rows from `row` on. */
   cut(row: number): void
-  /** The bytes of the rows from `from` up to `until`, valid until the next row is added. */
-  slice(from: number, until: number): Buffer
-  /** What the buffer consists of, to be moved: the buffer must not be used afterwards. */
-  parts(): RowBufferParts
+  parts(): ByteParts
 }
 
 /** Memory of its own, which `postMessage` can transfer. */
-export type RowBufferParts = {
+export type RowBufferParts = ByteParts | ColumnParts
+
+export type ByteParts = {
   bytes: Uint8Array<ArrayBuffer>
   /** Where each row begins. */
   starts: Float64Array<ArrayBuffer>
   owners: Uint32Array<ArrayBuffer>
 }
 
+export type ColumnParts = { block: ColumnBlock; owners: Uint32Array<ArrayBuffer> }
+
 const newline = 0x0a
 
-export function createRowBuffer(bytesExpected: number): RowBuffer {
+export function createRowBuffer(bytesExpected: number): GrowingRowBuffer {
   return fill({
     bytes: Buffer.allocUnsafe(Math.max(1024, bytesExpected)),
     length: 0,
@@ -40,8 +55,59 @@ export function createRowBuffer(bytesExpected: number): RowBuffer {
   })
 }
 
-/** One buffer of the rows of several, in their order. `firstOwner` is added to the owners of a part. */
-export function createRowBufferFrom(all: readonly (RowBufferParts & { firstOwner: number })[]): RowBuffer {
+/** The memory of parts that are to be moved. */
+export function transferOfRows(parts: RowBufferParts): ArrayBuffer[] {
+  const { owners } = parts
+  if ('block' in parts) return [...memoryOf(parts.block), owners.buffer]
+  return [parts.bytes.buffer, parts.starts.buffer, owners.buffer]
+}
+
+/** `firstOwner` is added to the owners of a part. */
+export type OwnedParts<Parts extends RowBufferParts = RowBufferParts> = Parts & { firstOwner: number }
+
+/** One buffer of the rows of several, in their order: either all of them or none are by columns. */
+export function createRowBufferFrom(all: readonly OwnedParts[]): RowBuffer {
+  const filled = all.filter(({ owners }) => owners.length > 0)
+  const byColumns = filled.filter((parts) => 'block' in parts)
+  if (byColumns.length > 0 && byColumns.length === filled.length) return createColumnBuffer(byColumns)
+  return createByteBuffer(filled.filter((parts) => 'bytes' in parts))
+}
+
+/** Rows by columns. Each part is a block of its own within a run of rows; the engine makes one of them. */
+export function createColumnBuffer(all: readonly OwnedParts<ColumnParts>[]): RowBuffer {
+  const placed: { first: number; block: ColumnBlock }[] = []
+  const owners: number[] = []
+  for (const { block, owners: own, firstOwner } of all) {
+    placed.push({ first: owners.length, block })
+    for (const owner of own) owners.push(firstOwner + owner)
+  }
+  let last: { from: number; until: number; bytes: Buffer } | undefined
+  return {
+    rows: owners.length,
+    columns: placed[0]?.block.columns.map(({ name }) => name),
+    ownerOf: (row) => owners[row] ?? -1,
+    slice(from, until) {
+      if (last?.from === from && last.until === until) return last.bytes
+      const pieces = placed.flatMap(({ first, block }) => {
+        const begin = Math.max(from - first, 0)
+        const end = Math.min(until - first, block.rows)
+        return begin < end ? nativePieces(block, begin, end) : []
+      })
+      last = { from, until, bytes: Buffer.concat(pieces) }
+      return last.bytes
+    },
+    parts: () => joinedParts(all),
+  }
+}
+
+function joinedParts(all: readonly OwnedParts<ColumnParts>[]): ColumnParts {
+  const [only] = all
+  if (only === undefined || all.length > 1)
+    throw new TypeError('Rows by columns that were joined cannot be moved again.')
+  return { block: only.block, owners: only.owners.map((owner) => only.firstOwner + owner) }
+}
+
+function createByteBuffer(all: readonly OwnedParts<ByteParts>[]): GrowingRowBuffer {
   const [only] = all
   const content: Content = { bytes: Buffer.alloc(0), length: 0, starts: [], owners: [] }
   for (const { bytes } of all) content.length += bytes.length
@@ -59,7 +125,7 @@ export function createRowBufferFrom(all: readonly (RowBufferParts & { firstOwner
 
 type Content = { bytes: Buffer; length: number; starts: number[]; owners: number[] }
 
-function fill({ bytes, length, starts, owners }: Content): RowBuffer {
+function fill({ bytes, length, starts, owners }: Content): GrowingRowBuffer {
   const makeRoom = (more: number) => {
     if (length + more <= bytes.length) return
     const grown = Buffer.allocUnsafe(Math.max(bytes.length * 2, length + more))
@@ -75,6 +141,7 @@ function fill({ bytes, length, starts, owners }: Content): RowBuffer {
     get rows() {
       return starts.length
     },
+    columns: undefined,
     ownerOf: (row) => owners[row] ?? -1,
     addSpliced(owner, json, fields) {
       makeRoom(json.length + fields.length + 1)

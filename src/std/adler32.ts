@@ -3,7 +3,7 @@ import { arenaBytes } from './arena.ts'
 
 const memory = arenaBytes()
 const modulus = 65521
-/** So many bytes can be added before the sums must be reduced to stay exact. */
+/** So many bytes can be added before the sums must be reduced to stay below 2^31. */
 const runMax = 3800
 
 /** So many digits can be added to 32 bits at once and stay exact in a double. */
@@ -12,31 +12,26 @@ const digitsTogether = 6
 export class Adler32 {
   #a = 1
   #b = 0
+  /** How many bytes more can be added before the sums are reduced. */
+  #left = runMax
 
   reset(): void {
     this.#a = 1
     this.#b = 0
+    this.#left = runMax
   }
 
   piece(start: number, end: number): void {
-    let a = this.#a
-    let b = this.#b
-    for (let from = start; from < end; from += runMax) {
-      const until = Math.min(end, from + runMax)
-      for (let place = from; place < until; place++) {
-        a += memory[place] ?? 0
-        b += a
-      }
-      a %= modulus
-      b %= modulus
-    }
-    this.#a = a
-    this.#b = b
+    for (let from = start; from < end; from += runMax) this.#run(from, Math.min(end, from + runMax))
   }
 
   /** Bytes of a text as UTF-8. */
   text(text: string): void {
-    for (const byte of Buffer.from(text)) this.#add(byte)
+    for (const byte of Buffer.from(text)) {
+      this.#makeRoom(1)
+      this.#a += byte
+      this.#b += this.#a
+    }
   }
 
   /** The eight bytes, lowest first, of an unsigned integer whose digits are a piece of the arena. */
@@ -56,31 +51,50 @@ export class Adler32 {
       low -= carry * 0x1_0000_0000
       high = high * power + carry
     }
+    this.words(low, high)
+  }
+
+  /** The eight bytes, lowest first, of an integer of 64 bits. */
+  words(low: number, high: number): void {
+    this.#makeRoom(8)
     this.#u32(low)
-    this.#u32(high)
+    // Most integers are small: zeros change only the second sum.
+    if (high === 0) this.#b += 4 * this.#a
+    else this.#u32(high)
   }
 
   /** An unsigned 32-bit integer. */
   sum(): number {
-    return this.#b * 0x1_0000 + this.#a
+    return (this.#b % modulus) * 0x1_0000 + (this.#a % modulus)
   }
 
-  /** Four bytes: too few for the sums to become inexact before they are reduced. */
-  #u32(value: number): void {
+  /** At most `runMax` bytes. */
+  #run(start: number, end: number): void {
+    this.#makeRoom(end - start)
     let a = this.#a
     let b = this.#b
-    let rest = value >>> 0
-    for (let index = 0; index < 4; index++) {
-      a += rest & 0xff
+    for (let place = start; place < end; place++) {
+      a += memory[place] ?? 0
       b += a
-      rest >>>= 8
     }
-    this.#a = a % modulus
-    this.#b = b % modulus
+    this.#a = a
+    this.#b = b
   }
 
-  #add(byte: number): void {
-    this.#a = (this.#a + byte) % modulus
-    this.#b = (this.#b + this.#a) % modulus
+  #u32(value: number): void {
+    const first = this.#a + (value & 0xff)
+    const second = first + ((value >>> 8) & 0xff)
+    const third = second + ((value >>> 16) & 0xff)
+    const fourth = third + (value >>> 24)
+    this.#b += first + second + third + fourth
+    this.#a = fourth
+  }
+
+  #makeRoom(bytes: number): void {
+    this.#left -= bytes
+    if (this.#left >= 0) return
+    this.#a %= modulus
+    this.#b %= modulus
+    this.#left = runMax - bytes
   }
 }

@@ -2,9 +2,10 @@
  * Reads numbers out of JSON in the arena: pieces that are known to be a value, as `findFields` gives them.
  * Each function answers `undefined` for a piece that is not of its kind.
  */
-import { arenaBytes, constantPiece, type Piece, textOf } from './arena.ts'
+import { arenaBytes, arenaView, constantPiece, type Piece, textOf } from './arena.ts'
 
 const memory = arenaBytes()
+const view = arenaView()
 const u64Max = constantPiece('18446744073709551615')
 const i64Max = constantPiece('9223372036854775807')
 const i64Min = constantPiece('9223372036854775808')
@@ -41,20 +42,40 @@ export function readUnsigned(start: number, end: number, max: number): number | 
 
 /** Any number that a double can hold. */
 export function readFloat(start: number, end: number): number | undefined {
-  let place = memory[start] === 0x2d ? start + 1 : start
-  let digits = 0
+  const isNegative = memory[start] === 0x2d
+  let place = isNegative ? start + 1 : start
   let fraction = 0
-  for (; place < end; place++) {
-    const byte = memory[place] ?? 0
-    if (byte >= 0x30 && byte <= 0x39) digits = digits * 10 + (byte - 0x30)
-    else if (byte === 0x2e && fraction === 0) fraction = place + 1
+  let digits = 0
+  let count = 0
+  while (place < end) {
+    const four = place + 4 <= end ? fourDigits(place) : -1
+    const digit = (memory[place] ?? 0) - 0x30
+    if (four >= 0) {
+      digits = digits * 10_000 + four
+      count += 4
+      place += 4
+    } else if (digit >= 0 && digit <= 9) {
+      digits = digits * 10 + digit
+      count++
+      place++
+    } else if (digit === -2 && fraction === 0) fraction = ++place
     else return readFloatText(start, end)
   }
+  if (count > 16) return readFloatText(start, end)
   // Both the digits and the power of ten are exact, so one division rounds only once.
   const places = fraction === 0 ? 0 : end - fraction
-  if (digits > Number.MAX_SAFE_INTEGER || places >= powers.length) return readFloatText(start, end)
-  const size = digits / (powers[places] ?? 1)
-  return memory[start] === 0x2d ? -size : size
+  if (digits > Number.MAX_SAFE_INTEGER) return readFloatText(start, end)
+  const size = places === 0 ? digits : digits / (powers[places] ?? 1)
+  return isNegative ? -size : size
+}
+
+/** Four digits as a number, or -1 if they are none. */
+function fourDigits(place: number): number {
+  const four = view.getInt32(place, true) ^ 0x30303030
+  // What is no digit is more than 9 now, which sets the highest bit of its byte here or has it already.
+  if ((((four + 0x76767676) | four) & 0x80808080) !== 0) return -1
+  const pairs = Math.imul(four, 10) + (four >>> 8)
+  return (pairs & 0x7f) * 100 + ((pairs >>> 16) & 0x7f)
 }
 
 function readFloatText(start: number, end: number): number | undefined {

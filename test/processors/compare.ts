@@ -12,7 +12,7 @@ import {
   endOf,
   type MessageEnd,
 } from '../../src/datasets/processor/run-message.ts'
-import { findBuiltInProcessor } from '../../src/datasets/processors/registry.ts'
+import { loadBuiltInProcessor } from '../../src/datasets/processors/registry.ts'
 import { compareEnds, type Difference } from '../../src/datasets/prove/compare/compare.ts'
 import { type Payload, readPayloads } from '../../src/datasets/prove/payloads.ts'
 import { type FoundDifference, type Proof, prove } from '../../src/datasets/prove/prove.ts'
@@ -31,7 +31,7 @@ export type Subject = { storage: Storage; processor: string; create: CreateProce
 export async function openSubject(name: string): Promise<Subject> {
   const storage = await findStorage(name)
   const processor = storage.processor.builtIn ?? ''
-  const create = findBuiltInProcessor(processor)?.create
+  const create = await loadBuiltInProcessor(processor)
   if (create === undefined) throw new Error(`${name} has no built-in processor ${processor}.`)
   const folder = pathOf(`payloads/${name}`)
   return { storage, processor, create, payloads: existsSync(folder) ? await readPayloads(folder) : [] }

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { runBatch } from '../../src/datasets/processor/run-batch.ts'
-import { findBuiltInProcessor } from '../../src/datasets/processors/registry.ts'
+import { loadBuiltInProcessor } from '../../src/datasets/processors/registry.ts'
 import { contextOf, processOne, readPayloads, recordOf } from './golden.ts'
 
-for (const storage of ['errors', 'transactions', 'search_issues'])
+for (const storage of ['errors', 'transactions', 'search_issues']) {
+  const create = await loadBuiltInProcessor(storage)
+  assert.ok(create)
   suite(storage, () => {
-    const create = findBuiltInProcessor(storage)?.create
-    assert.ok(create)
     const payloads = readPayloads(storage)
     test('has payloads', () => {
       assert.ok(payloads.length > 20)
@@ -48,3 +48,4 @@ for (const storage of ['errors', 'transactions', 'search_issues'])
       }
     })
   })
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { CreateProcessor } from '../../src/datasets/processor/processor.ts'
-import { findBuiltInProcessor } from '../../src/datasets/processors/registry.ts'
+import { loadBuiltInProcessor } from '../../src/datasets/processors/registry.ts'
 import { processOne, readPayloads, recordOf } from './golden.ts'
 
 const storages = {
@@ -20,10 +20,10 @@ const storages = {
   replays: 'replays',
 }
 
-for (const [storage, processor] of Object.entries(storages))
+for (const [storage, processor] of Object.entries(storages)) {
+  const create: CreateProcessor | undefined = await loadBuiltInProcessor(processor)
+  assert.ok(create)
   suite(storage, () => {
-    const create: CreateProcessor | undefined = findBuiltInProcessor(processor)?.create
-    assert.ok(create)
     for (const { name, value, rows } of readPayloads(storage))
       if (rows === undefined)
         test(`${name} is refused`, () => {
@@ -36,3 +36,4 @@ for (const [storage, processor] of Object.entries(storages))
           assert.deepEqual(processOne(create, recordOf(value)).rows, rows)
         })
   })
+}

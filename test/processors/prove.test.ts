@@ -26,7 +26,15 @@ const ready = ['ready_row', 'ready_distinct_id']
 /** Headers, live options and formats under which a processor takes other ways. */
 const variants: Readonly<Record<string, readonly Variant[]>> = {
   eap_items: [{}, { format: 'RowBinary' }, { live: { eap_items_emit_received_at: true } }],
-  generic_metrics_counters: [{}, { headers: { metric_type: 'c' } }, { headers: { metric_type: 'd' } }],
+  generic_metrics_counters: [
+    {},
+    { headers: { metric_type: 'c' } },
+    { headers: { metric_type: 'd' } },
+    { format: 'Native' },
+  ],
+  llm_proxy_cost: [{}, { format: 'Native' }],
+  metrics: [{}, { format: 'Native' }],
+  outcomes: [{}, { format: 'Native' }],
 }
 
 /** One storage for each processor: the first by name that has payloads. */

@@ -2,13 +2,26 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { RowFormat } from '../../src/datasets/processor/processor.ts'
-import { findBuiltInProcessor } from '../../src/datasets/processors/registry.ts'
+import { runBatch } from '../../src/datasets/processor/run-batch.ts'
+import { builtInProcessorNames, loadBuiltInProcessor } from '../../src/datasets/processors/registry.ts'
+import {
+  createRowBufferFrom,
+  type RowBuffer,
+  type RowBufferParts,
+  transferOfRows,
+} from '../../src/datasets/row-buffer.ts'
 import { findStorage } from '../../src/datasets/storage/read-storage.ts'
 import type { Storage, StorageTable } from '../../src/datasets/storage/storage.ts'
 import { createTableStatements } from '../../src/datasets/table/create-table.ts'
 import type { Warehouse } from '../../src/ports/warehouse.ts'
 import { openTestWarehouse } from '../support/warehouse.ts'
 import { contextOf, processOne, readPayloads, recordOf } from './golden.ts'
+
+const creators = new Map(
+  await Promise.all(
+    builtInProcessorNames().map(async (name) => [name, await loadBuiltInProcessor(name)] as const),
+  ),
+)
 
 const storages = [
   'eap_items',
@@ -68,6 +81,73 @@ suite('rows of golden payloads in ClickHouse', () => {
   })
 })
 
+suite('rows by columns in ClickHouse', () => {
+  for (const name of ['generic_metrics_counters_raw', 'llm_proxy_cost_raw', 'metrics_raw', 'outcomes_raw'])
+    test(`rows of ${name} are the same in Native and in JSON, whole and in parts`, async () => {
+      await using opened = await openTestWarehouse()
+      const storage = await findStorage(name)
+      const lines = rowsOf(storage, 'JSONEachRow').map(({ lines }) => lines.join('\n'))
+      const body = Buffer.from(lines.join('\n'))
+      const inJson = await createTable(opened.warehouse, storage, 'json')
+      await insert(opened.warehouse, inJson, { format: 'JSONEachRow', body })
+      const rows = nativeRows(storage)
+      for (const size of [rows.rows, 1, 3]) {
+        const table = await createTable(opened.warehouse, storage, `native_${size}`)
+        for (let from = 0; from < rows.rows; from += size)
+          await opened.warehouse.insert({
+            table: table.name,
+            format: 'Native',
+            body: rows.slice(from, Math.min(from + size, rows.rows)),
+            columns: rows.columns ?? [],
+            // Equal rows without tokens would count as one insert made twice.
+            token: `${size}/${from}`,
+            settings: { input_format_skip_unknown_fields: 0, max_partitions_per_insert_block: 0 },
+          })
+        const read = (from: string) => opened.warehouse.query(`SELECT * FROM ${from} ORDER BY ALL`)
+        assert.deepEqual(await read(table.name), await read(inJson.name))
+      }
+    })
+
+  test('the blocks of several parts are one insert', async () => {
+    await using opened = await openTestWarehouse()
+    const storage = await findStorage('outcomes_raw')
+    const table = await createTable(opened.warehouse, storage, 'joined')
+    const part = () => ({ ...movedParts(nativeRows(storage)), firstOwner: 0 })
+    const rows = createRowBufferFrom([part(), part(), part()])
+    const write = () =>
+      opened.warehouse.insert({
+        table: table.name,
+        format: 'Native',
+        body: rows.slice(0, rows.rows),
+        columns: rows.columns ?? [],
+        token: 'joined',
+        settings: { max_partitions_per_insert_block: 0 },
+      })
+    await write()
+    await write()
+    const [counted] = await opened.warehouse.query<{ rows: string }>('SELECT count() AS rows FROM joined')
+    assert.equal(Number(counted?.rows), rows.rows)
+  })
+})
+
+/** Rows of all payloads, as one batch makes them. */
+function nativeRows(storage: Storage): RowBuffer {
+  const create = creators.get(storage.processor.builtIn ?? '')
+  assert.ok(create)
+  const records = readPayloads(storage.name)
+    .filter(({ rows }) => rows !== undefined && rows.length > 0)
+    .map(({ value }) => recordOf(value))
+  const { rows, endings } = runBatch(create(contextOf({ format: 'Native' })), records, 1)
+  assert.equal(endings.size, 0)
+  assert.ok(rows[0])
+  return rows[0]
+}
+
+function movedParts(rows: RowBuffer): RowBufferParts {
+  const parts = rows.parts()
+  return structuredClone(parts, { transfer: transferOfRows(parts) })
+}
+
 /** The storage's table without removal of old rows: the payloads are older than that. */
 async function createTable(warehouse: Warehouse, storage: Storage, name: string): Promise<StorageTable> {
   const [first] = storage.tables
@@ -84,7 +164,7 @@ async function createTable(warehouse: Warehouse, storage: Storage, name: string)
 }
 
 function rowsOf(storage: Storage, format: RowFormat, isWanted: (name: string) => boolean = () => true) {
-  const create = findBuiltInProcessor(storage.processor.builtIn ?? '')?.create
+  const create = creators.get(storage.processor.builtIn ?? '')
   assert.ok(create)
   return readPayloads(storage.name)
     .filter(({ name, rows }) => rows !== undefined && rows.length > 0 && isWanted(name))

@@ -3,10 +3,10 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Random } from '../../ports/random.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { findBuiltInProcessor } from '../processors/registry.ts'
 import type { Storage } from '../storage/storage.ts'
 import { chooseProcessor, type ProcessorWish } from '../user/choose-processor.ts'
 import type { ProcessorConfig } from '../user/config.ts'
+import { loadProcessor } from '../user/load-processor.ts'
 import { openWorkerPool } from '../user/worker-pool.ts'
 import { createInlineRunner, type OpenRunner } from './batch-runner.ts'
 import { createProcessorContext, type Live } from './processor-context.ts'
@@ -31,12 +31,12 @@ export async function openRunners(
   const source = chooseProcessor(storage, wish)
   const context = createProcessorContext(ports, storage, live)
   const tables = storage.tables.length
-  const builtIn = source.kind === 'built_in' ? findBuiltInProcessor(source.name) : undefined
-  if (builtIn !== undefined && threadsMax === 1) {
+  if (source.kind === 'built_in' && threadsMax === 1) {
+    const create = await loadProcessor(source)
     // Made once here already: a format or an option that it does not take is an error of the start.
-    builtIn.create(context)
+    create(context)
     return {
-      open: async () => createInlineRunner(builtIn.create(context), tables),
+      open: async () => createInlineRunner(create(context), tables),
       async [Symbol.asyncDispose]() {},
     }
   }

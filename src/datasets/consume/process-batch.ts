@@ -16,7 +16,7 @@ import { invalidMessage, rowRefused } from './dead-letters.ts'
 import { measureWrite } from './measure.ts'
 import type { PolicyState } from './policy.ts'
 import { type Selection, type SelectionRules, selectRecords, skipped } from './select-records.ts'
-import { writeRows, writtenColumns } from './write-rows.ts'
+import { insertColumns, writeRows } from './write-rows.ts'
 
 export type BatchWork = {
   ports: ConsumePorts
@@ -92,7 +92,7 @@ async function write(writing: Writing, options: { signal: AbortSignal }): Promis
     if (rows === undefined || rows.rows === 0) continue
     count += rows.rows
     bytes += rows.slice(0, rows.rows).length
-    const columns = storage.writer.format === 'RowBinary' ? writtenColumns(table) : undefined
+    const columns = insertColumns(table, { format: storage.writer.format, rows })
     const { resets } = writing
     const refused = await writeRows(
       ports.warehouse,

@@ -10,12 +10,13 @@
 import { isRowmillError, RowmillError } from '../../errors/rowmill-error.ts'
 import type { LogBatch } from '../../ports/log.ts'
 import type { Warehouse } from '../../ports/warehouse.ts'
+import type { RowFormat } from '../processor/processor.ts'
 import type { RowBuffer } from '../row-buffer.ts'
 import type { StorageTable, StorageWriter } from '../storage/storage.ts'
 
 export type RowsToWrite = {
   table: string
-  /** What the rows bring, in their order: needed for rows in RowBinary. */
+  /** What the insert names: see `insertColumns`. */
   columns?: readonly string[] | undefined
   writer: Pick<StorageWriter, 'format' | 'compression' | 'settings'>
   /** Names the rows' place in the token. */
@@ -51,11 +52,12 @@ export async function writeRows(
 ): Promise<RefusedRow[]> {
   const refused: RefusedRow[] = []
   const { rows, writer, columns } = write
+  const format = formatOf(rows, writer.format)
   const writePart = async (from: number, until: number): Promise<void> => {
     try {
       await warehouse.insert({
         table: write.table,
-        format: writer.format,
+        format,
         ...(columns === undefined ? {} : { columns }),
         body: rows.slice(from, until),
         compression: writer.compression,
@@ -107,8 +109,27 @@ export function isDataError(error: unknown): boolean {
   return isRowmillError(error, 'WAREHOUSE_REFUSED') && dataErrorCodes.has(Number(error.details.code))
 }
 
-/** What an insert names, in the order of the table: computed columns are not written. */
-export function writtenColumns(table: StorageTable): string[] {
+/** Rows by columns are Native whatever the storage says, and others are JSON where it says Native. */
+function formatOf({ columns }: RowBuffer, format: RowFormat): RowFormat {
+  if (columns !== undefined) return 'Native'
+  return format === 'Native' ? 'JSONEachRow' : format
+}
+
+/**
+ * The columns that an insert must name: those that the rows bring and the table has, or for RowBinary all that are
+ * written, in the order of the table. Rows in JSON name their own.
+ */
+export function insertColumns(
+  table: Pick<StorageTable, 'columns'>,
+  { format, rows }: { format: RowFormat; rows: RowBuffer },
+): string[] | undefined {
+  if (rows.columns === undefined) return format === 'RowBinary' ? writtenColumns(table) : undefined
+  const known = new Set(table.columns.map(({ name }) => name))
+  return rows.columns.filter((name) => known.has(name))
+}
+
+/** In the order of the table; computed columns are not written. */
+export function writtenColumns(table: Pick<StorageTable, 'columns'>): string[] {
   return table.columns
     .filter(({ materialized, alias }) => materialized === undefined && alias === undefined)
     .map(({ name }) => name)

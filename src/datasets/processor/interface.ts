@@ -10,6 +10,7 @@ export {
   parseLossless,
   stringifyLossless,
 } from '../../std/lossless-json.ts'
+export { ColumnRows } from './columns/columns.ts'
 export { InvalidMessage } from './invalid-message.ts'
 export {
   type CreateProcessor,

@@ -8,6 +8,7 @@
  */
 import type { LogRecord } from '../../ports/log.ts'
 import type { LosslessValue } from '../../std/lossless-json.ts'
+import type { ColumnRows } from './columns/columns.ts'
 
 /** A record of the topic: value, key, headers, place, time of the append. */
 export type Message = LogRecord
@@ -18,7 +19,11 @@ export type Message = LogRecord
  */
 export type Row = Readonly<Record<string, LosslessValue | undefined>>
 
-export type RowFormat = 'JSONEachRow' | 'RowBinary'
+/**
+ * How rows are written. `Native` is by columns, and is a wish: a processor that has no columns gives rows in JSON
+ * then, and they are inserted as such.
+ */
+export type RowFormat = 'JSONEachRow' | 'RowBinary' | 'Native'
 
 /** Where a processor puts what it made of the message in hand. */
 export interface Output {
@@ -30,6 +35,8 @@ export interface Output {
   splice(json: Buffer, fields: string, table?: number): void
   /** Adds one row in RowBinary. The bytes are copied. */
   binary(row: Uint8Array, table?: number): void
+  /** Ends a row by columns: each of the processor's `columns` of the table got one value since the last. */
+  endRow(table?: number): void
   /** The message is no row but a change of rows: it goes to the storage's replacement topic, unchanged. */
   replacement(key: string): void
   /** No row, by decision. `reason` is short and in words; it is counted. */
@@ -39,6 +46,8 @@ export interface Output {
 }
 
 export interface MessageProcessor {
+  /** The columns that it writes to, by table. Whoever has them ends rows with `endRow` and adds none otherwise. */
+  readonly columns?: readonly ColumnRows[]
   /**
    * Adds the rows of one message to `output`. Throws `InvalidMessage` for a message that cannot become rows:
    * it goes to the dead letters with the error. Any other error does so too, under another reason. What was

@@ -4,7 +4,8 @@
  */
 import type { LogRecord } from '../../ports/log.ts'
 import { type LosslessValue, stringifyLossless } from '../../std/lossless-json.ts'
-import { createRowBuffer, type RowBuffer } from '../row-buffer.ts'
+import { createColumnBuffer, createRowBuffer, type GrowingRowBuffer, type RowBuffer } from '../row-buffer.ts'
+import { ColumnRows } from './columns/columns.ts'
 import { InvalidMessage } from './invalid-message.ts'
 import type { MessageProcessor, Output, Row } from './processor.ts'
 
@@ -37,38 +38,66 @@ export function runBatch(
   records: readonly LogRecord[],
   tables: number,
 ): ProcessedBatch {
+  const output = new BatchOutput(tablesOf(processor, records, tables))
+  for (let index = 0; index < records.length; index++) {
+    const record = records[index]
+    if (record !== undefined) output.run(processor, record, index)
+  }
+  return { rows: output.takeRows(), endings: output.endings, times: output.measured }
+}
+
+/** Where the rows of a table go. */
+type TableRows = GrowingRowBuffer | ColumnRows
+
+function tablesOf({ columns }: MessageProcessor, records: readonly LogRecord[], tables: number): TableRows[] {
+  if (columns !== undefined) {
+    if (columns.length !== tables)
+      throw new RangeError(
+        `The storage has ${tables} tables; the processor has columns of ${columns.length}.`,
+      )
+    for (const rows of columns) rows.cut(0)
+    return [...columns]
+  }
   let bytes = 0
   for (const { value } of records) bytes += value.length + growthExpected
-  const rows = Array.from({ length: tables }, (_, table) => createRowBuffer(table === 0 ? bytes : 0))
-  const output = new BatchOutput(rows)
-  for (const [index, record] of records.entries()) output.run(processor, record, index)
-  return { rows, endings: output.endings, times: output.measured }
+  return Array.from({ length: tables }, (_, table) => createRowBuffer(table === 0 ? bytes : 0))
 }
 
 class BatchOutput implements Output {
   readonly endings = new Map<number, Ending>()
   readonly measured: ProcessedBatch['times'] = { originMs: [], receivedMs: [] }
-  readonly #rows: readonly RowBuffer[]
+  readonly #tables: readonly TableRows[]
+  /** Values that no `endRow` followed belong to no row. */
+  readonly #byColumns: readonly ColumnRows[]
   #owner = 0
-  readonly #rowsBefore: number[] = []
+  #hasRows = false
+  /** Skips of one reason follow one another in the thousands. */
+  #lastSkip: Extract<Ending, { kind: 'skip' }> = { kind: 'skip', reason: 'no rows' }
 
-  constructor(rows: readonly RowBuffer[]) {
-    this.#rows = rows
+  constructor(tables: readonly TableRows[]) {
+    this.#tables = tables
+    this.#byColumns = tables.filter((rows) => rows instanceof ColumnRows)
   }
 
   run(processor: MessageProcessor, record: LogRecord, owner: number): void {
     this.#owner = owner
-    for (let table = 0; table < this.#rows.length; table++)
-      this.#rowsBefore[table] = this.#rows[table]?.rows ?? 0
+    this.#hasRows = false
     try {
       processor.process(record, this)
     } catch (error) {
-      for (const [table, buffer] of this.#rows.entries()) buffer.cut(this.#rowsBefore[table] ?? 0)
+      this.#takeBack(owner)
       this.endings.set(owner, invalidEnding(error))
       return
     }
-    if (!this.#hasRows() && !this.endings.has(owner))
-      this.endings.set(owner, { kind: 'skip', reason: 'no rows' })
+    for (const rows of this.#byColumns) rows.cut(rows.rows)
+    if (!this.#hasRows && !this.endings.has(owner)) this.skip('no rows')
+  }
+
+  /** The rows of each table; nothing can be added afterwards. */
+  takeRows(): RowBuffer[] {
+    return this.#tables.map((rows) =>
+      rows instanceof ColumnRows ? createColumnBuffer([{ ...rows.take(), firstOwner: 0 }]) : rows,
+    )
   }
 
   row(row: Row, table = 0): void {
@@ -87,12 +116,20 @@ class BatchOutput implements Output {
     this.#buffer(table).addBytes(this.#owner, row)
   }
 
+  endRow(table = 0): void {
+    const rows = this.#tables[table]
+    if (!(rows instanceof ColumnRows)) throw this.#noRows(table, 'no columns')
+    rows.end(this.#owner)
+    this.#hasRows = true
+  }
+
   replacement(key: string): void {
     this.endings.set(this.#owner, { kind: 'replacement', key })
   }
 
   skip(reason: string): void {
-    this.endings.set(this.#owner, { kind: 'skip', reason })
+    if (this.#lastSkip.reason !== reason) this.#lastSkip = { kind: 'skip', reason }
+    this.endings.set(this.#owner, this.#lastSkip)
   }
 
   times({ originMs, receivedMs }: { originMs?: number | undefined; receivedMs?: number | undefined }): void {
@@ -100,17 +137,26 @@ class BatchOutput implements Output {
     if (receivedMs !== undefined) this.measured.receivedMs.push(receivedMs)
   }
 
-  #buffer(table: number): RowBuffer {
-    const buffer = this.#rows[table]
-    if (buffer === undefined)
-      throw new RangeError(`The storage has ${this.#rows.length} tables; the processor wrote to ${table}.`)
-    return buffer
+  #buffer(table: number): GrowingRowBuffer {
+    const rows = this.#tables[table]
+    if (rows === undefined || rows instanceof ColumnRows) throw this.#noRows(table, 'columns')
+    this.#hasRows = true
+    return rows
   }
 
-  #hasRows(): boolean {
-    for (let table = 0; table < this.#rows.length; table++)
-      if ((this.#rows[table]?.rows ?? 0) > (this.#rowsBefore[table] ?? 0)) return true
-    return false
+  #noRows(table: number, what: string): Error {
+    const { length } = this.#tables
+    if (table >= length)
+      return new RangeError(`The storage has ${length} tables; the processor wrote to ${table}.`)
+    return new TypeError(`The processor has ${what}, and added a row of the other kind.`)
+  }
+
+  #takeBack(owner: number): void {
+    for (const rows of this.#tables) {
+      let kept = rows.rows
+      while (kept > 0 && rows.ownerOf(kept - 1) === owner) kept--
+      rows.cut(kept)
+    }
   }
 }
 

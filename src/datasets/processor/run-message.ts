@@ -4,6 +4,7 @@
  */
 import type { LogHeaders } from '../../event/headers.ts'
 import { type LosslessValue, parseLossless, stringifyLossless } from '../../std/lossless-json.ts'
+import { readNative } from './columns/read-native.ts'
 import type { CreateProcessor, Message, MessageProcessor, ProcessorContext } from './processor.ts'
 import { type Ending, runBatch } from './run-batch.ts'
 
@@ -18,7 +19,7 @@ export type MessageInput = {
   timestampMs?: number
 }
 
-/** A row as the processor wrote it, and what it says if it is JSON. */
+/** A row as the processor wrote it, and what it says if it is JSON or Native. */
 export type MadeRow = { table: number; bytes: Buffer; row?: LosslessValue }
 
 /** What became of the message, and the rows that it gave. */
@@ -69,11 +70,16 @@ export function runMessage(
 ): MessageEnd {
   const { tables = 1, ...given } = options
   const context = createProofContext(given)
-  const { rows, ...ending } = endOf(createProcessor(context), createMessage(input), tables)
-  const isJson = context.format === 'JSONEachRow'
+  const processor = createProcessor(context)
+  const { rows, ...ending } = endOf(processor, createMessage(input), tables)
+  if (context.format === 'RowBinary') return { ...ending, rows }
+  const isNative = processor.columns !== undefined
   return {
     ...ending,
-    rows: rows.map((made) => (isJson ? { ...made, row: parseLossless(made.bytes) } : made)),
+    rows: rows.map((made) => {
+      const row = isNative ? readNative(made.bytes)[0] : parseLossless(made.bytes)
+      return row === undefined ? made : { ...made, row }
+    }),
   }
 }
 

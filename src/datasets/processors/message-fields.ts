@@ -16,18 +16,18 @@ import {
   putByte,
   putCopy,
   putUnsigned,
-  putUuid,
 } from '../../std/arena.ts'
 import {
   fieldEnd,
   fieldStart,
   findMessageFields,
+  foundBeyondAscii,
   foundLargeNumber,
   type JsonFieldSet,
   readText,
 } from '../../std/arena-json.ts'
 import { isI64, isU64, readFloat, readUnsigned } from '../../std/arena-numbers.ts'
-import { parseUuid } from '../../std/uuid.ts'
+import { putUuidOf } from '../../std/arena-uuid.ts'
 import { InvalidMessage } from '../processor/invalid-message.ts'
 
 const memory = arenaBytes()
@@ -48,17 +48,31 @@ export type FieldColumn = {
 
 const maxima = { u8: 0xff, u16: 0xffff, u32: 0xffff_ffff } as const
 const u64Max = 2n ** 64n - 1n
-const hexKinds = new Uint8Array(256)
-for (const digit of '0123456789abcdef') hexKinds[digit.charCodeAt(0)] = 1
 
 /** Loads a message into the arena and finds its fields. */
 export function readMessage(value: Buffer, fields: JsonFieldSet): void {
-  if (!isUtf8(value)) throw new InvalidMessage('The message is not valid UTF-8.')
+  loadMessage(value)
+  findLoaded(value, fields)
+}
+
+/** Finds the fields of the message that was loaded. */
+export function findLoaded(value: Buffer, fields: JsonFieldSet): void {
   try {
-    findMessageFields(messageStart, loadMessage(value), fields)
+    findMessageFields(messageStart, messageStart + value.length, fields)
   } catch (error) {
-    throw invalidJson(error)
+    throw invalidMessage(value, error)
   }
+  if (foundBeyondAscii()) requireUtf8(value)
+}
+
+function requireUtf8(value: Buffer): void {
+  if (!isUtf8(value)) throw new InvalidMessage('The message is not valid UTF-8.')
+}
+
+/** What is thrown for a message that `error` was thrown for. */
+function invalidMessage(value: Buffer, error: unknown): unknown {
+  requireUtf8(value)
+  return invalidJson(error)
 }
 
 /** The same, for messages whose every number is read: one that no double can hold is refused in any field. */
@@ -80,7 +94,10 @@ type Encoded = {
   nullPiece: Piece | undefined
 }
 
-/** Columns of a row out of the first fields of a set; each begins with a comma. */
+/**
+ * Columns of a row out of the first fields of a set; each begins with a comma. For messages in which the last
+ * of equal fields counts, and so can only be written when all have been found; others are `CopiedColumns`.
+ */
 export class FieldColumns {
   readonly names: readonly string[]
   readonly #columns: readonly Encoded[]
@@ -125,7 +142,7 @@ export class FieldColumns {
   }
 }
 
-const kindNames: Record<ColumnKind, string> = {
+export const kindNames: Record<ColumnKind, string> = {
   string: 'a string',
   u8: 'an integer from 0 to 255',
   u16: 'an integer from 0 to 65535',
@@ -139,53 +156,42 @@ const kindNames: Record<ColumnKind, string> = {
 }
 
 /** Writes a value; `false` if it is not of the kind. */
-function putValue(kind: ColumnKind, start: number, end: number): boolean {
-  const first = memory[start]
+export function putValue(kind: ColumnKind, start: number, end: number): boolean {
   switch (kind) {
-    case 'string':
-      if (first !== 0x22) return false
-      break
-    case 'u64':
-      if (!isU64(start, end)) return false
-      break
-    case 'i64':
-      if (!isI64(start, end)) return false
-      break
-    case 'bool':
-      if (first !== 0x74 && first !== 0x66) return false
-      break
     case 'flag':
-      if (first !== 0x74 && first !== 0x66) return false
-      putByte(first === 0x74 ? 0x31 : 0x30)
+      if (!isValue('bool', start, end)) return false
+      putByte(memory[start] === 0x74 ? 0x31 : 0x30)
       return true
     case 'uuid':
       return putUuidOf(start, end)
     case 'micros':
       return putMicros(start, end)
     default:
-      if (readUnsigned(start, end, maxima[kind]) === undefined) return false
+      if (!isValue(kind, start, end)) return false
   }
   putCopy(start, end)
   return true
 }
 
-function putUuidOf(start: number, end: number): boolean {
-  if (memory[start] !== 0x22) return false
-  putByte(0x22)
-  if (end - start === 34 && isLowerHex(start + 1, end - 1)) putUuid(start + 1)
-  else {
-    const uuid = parseUuid(readText(start, end))
-    if (uuid === undefined) return false
-    putAscii(uuid)
+/** Whether a value is one of a kind that is copied as it is; of other kinds there is none. */
+export function isValue(kind: ColumnKind, start: number, end: number): boolean {
+  const first = memory[start]
+  switch (kind) {
+    case 'string':
+      return first === 0x22
+    case 'u64':
+      return isU64(start, end)
+    case 'i64':
+      return isI64(start, end)
+    case 'bool':
+      return first === 0x74 || first === 0x66
+    case 'u8':
+    case 'u16':
+    case 'u32':
+      return readUnsigned(start, end, maxima[kind]) !== undefined
+    default:
+      return false
   }
-  putByte(0x22)
-  return true
-}
-
-/** Whether the piece is hexadecimal digits in lower case. */
-export function isLowerHex(start: number, end: number): boolean {
-  for (let place = start; place < end; place++) if (hexKinds[memory[place] ?? 0] !== 1) return false
-  return true
 }
 
 function putMicros(start: number, end: number): boolean {

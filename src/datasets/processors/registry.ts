@@ -1,47 +1,92 @@
-/** The processors of this repository by the name that a storage's YAML gives under `processor.built_in`. */
+/**
+ * The processors of this repository by the name that a storage's YAML gives under `processor.built_in`. A
+ * processor is loaded when it is first wanted: a program that fills none of its storages does not hold it.
+ */
 import type { CreateProcessor, RowFormat } from '../processor/processor.ts'
-import { createGroupAssignees, createGroupedMessages } from './cdc/cdc.ts'
-import { createEapItems } from './eap/eap-items.ts'
-import { createErrorsProcessor } from './errors/errors.ts'
-import { createGroupAttributes } from './groups/group-attributes.ts'
-import { createGenericCounters } from './metrics/generic-counters.ts'
-import { createMetrics } from './metrics/metrics.ts'
-import { createLlmProxyCost } from './outcomes/llm-proxy-cost.ts'
-import { createOutcomes } from './outcomes/outcomes.ts'
-import { createFunctions } from './profiles/functions.ts'
-import { createProfileChunks } from './profiles/profile-chunks.ts'
-import { createProfiles } from './profiles/profiles.ts'
-import { createQuerylog } from './querylog/querylog.ts'
-import { createReadyDistinctId, createReadyRow } from './ready/ready.ts'
-import { createReplays } from './replays/replays.ts'
-import { createSearchIssuesProcessor } from './search-issues/search-issues.ts'
-import { createTransactionsProcessor } from './transactions/transactions.ts'
 
-export type BuiltInProcessor = { create: CreateProcessor; formats: readonly RowFormat[] }
+export type BuiltInProcessor = { load: () => Promise<CreateProcessor>; formats: readonly RowFormat[] }
 
 const builtInProcessors: Readonly<Record<string, BuiltInProcessor>> = {
-  eap_items: { create: createEapItems, formats: ['JSONEachRow', 'RowBinary'] },
-  errors: { create: createErrorsProcessor, formats: ['JSONEachRow'] },
-  functions: { create: createFunctions, formats: ['JSONEachRow'] },
-  generic_metrics_counters: { create: createGenericCounters, formats: ['JSONEachRow'] },
-  group_attributes: { create: createGroupAttributes, formats: ['JSONEachRow'] },
-  groupassignees: { create: createGroupAssignees, formats: ['JSONEachRow'] },
-  groupedmessages: { create: createGroupedMessages, formats: ['JSONEachRow'] },
-  llm_proxy_cost: { create: createLlmProxyCost, formats: ['JSONEachRow'] },
-  metrics: { create: createMetrics, formats: ['JSONEachRow'] },
-  outcomes: { create: createOutcomes, formats: ['JSONEachRow'] },
-  profile_chunks: { create: createProfileChunks, formats: ['JSONEachRow'] },
-  profiles: { create: createProfiles, formats: ['JSONEachRow'] },
-  querylog: { create: createQuerylog, formats: ['JSONEachRow'] },
-  ready_distinct_id: { create: createReadyDistinctId, formats: ['JSONEachRow'] },
-  ready_row: { create: createReadyRow, formats: ['JSONEachRow'] },
-  replays: { create: createReplays, formats: ['JSONEachRow'] },
-  search_issues: { create: createSearchIssuesProcessor, formats: ['JSONEachRow'] },
-  transactions: { create: createTransactionsProcessor, formats: ['JSONEachRow'] },
+  eap_items: {
+    load: async () => (await import('./eap/eap-items.ts')).createEapItems,
+    formats: ['JSONEachRow', 'RowBinary'],
+  },
+  errors: {
+    load: async () => (await import('./errors/errors.ts')).createErrorsProcessor,
+    formats: ['JSONEachRow'],
+  },
+  functions: {
+    load: async () => (await import('./profiles/functions.ts')).createFunctions,
+    formats: ['JSONEachRow'],
+  },
+  generic_metrics_counters: {
+    load: async () => (await import('./metrics/generic-counters.ts')).createGenericCounters,
+    formats: ['JSONEachRow', 'Native'],
+  },
+  group_attributes: {
+    load: async () => (await import('./groups/group-attributes.ts')).createGroupAttributes,
+    formats: ['JSONEachRow'],
+  },
+  groupassignees: {
+    load: async () => (await import('./cdc/cdc.ts')).createGroupAssignees,
+    formats: ['JSONEachRow'],
+  },
+  groupedmessages: {
+    load: async () => (await import('./cdc/cdc.ts')).createGroupedMessages,
+    formats: ['JSONEachRow'],
+  },
+  llm_proxy_cost: {
+    load: async () => (await import('./outcomes/llm-proxy-cost.ts')).createLlmProxyCost,
+    formats: ['JSONEachRow', 'Native'],
+  },
+  metrics: {
+    load: async () => (await import('./metrics/metrics.ts')).createMetrics,
+    formats: ['JSONEachRow', 'Native'],
+  },
+  outcomes: {
+    load: async () => (await import('./outcomes/outcomes.ts')).createOutcomes,
+    formats: ['JSONEachRow', 'Native'],
+  },
+  profile_chunks: {
+    load: async () => (await import('./profiles/profile-chunks.ts')).createProfileChunks,
+    formats: ['JSONEachRow'],
+  },
+  profiles: {
+    load: async () => (await import('./profiles/profiles.ts')).createProfiles,
+    formats: ['JSONEachRow'],
+  },
+  querylog: {
+    load: async () => (await import('./querylog/querylog.ts')).createQuerylog,
+    formats: ['JSONEachRow'],
+  },
+  ready_distinct_id: {
+    load: async () => (await import('./ready/ready.ts')).createReadyDistinctId,
+    formats: ['JSONEachRow'],
+  },
+  ready_row: {
+    load: async () => (await import('./ready/ready.ts')).createReadyRow,
+    formats: ['JSONEachRow'],
+  },
+  replays: {
+    load: async () => (await import('./replays/replays.ts')).createReplays,
+    formats: ['JSONEachRow'],
+  },
+  search_issues: {
+    load: async () => (await import('./search-issues/search-issues.ts')).createSearchIssuesProcessor,
+    formats: ['JSONEachRow'],
+  },
+  transactions: {
+    load: async () => (await import('./transactions/transactions.ts')).createTransactionsProcessor,
+    formats: ['JSONEachRow'],
+  },
 }
 
 export function findBuiltInProcessor(name: string): BuiltInProcessor | undefined {
   return Object.hasOwn(builtInProcessors, name) ? builtInProcessors[name] : undefined
+}
+
+export async function loadBuiltInProcessor(name: string): Promise<CreateProcessor | undefined> {
+  return await findBuiltInProcessor(name)?.load()
 }
 
 export function builtInProcessorNames(): string[] {

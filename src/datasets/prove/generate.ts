@@ -1,11 +1,12 @@
 /**
  * Messages out of a JSON Schema: what it allows, with values from the edges more often than chance would bring
- * them. Keywords that only narrow further (`not`, `if`, `dependentSchemas`, `multipleOf`) are passed over, so some
- * messages are not valid; two processors must agree on those as well.
+ * them. What only narrows further is met where that is likely (`not`, `if`, `multipleOf`) or passed over
+ * (`dependentSchemas`, `contains`), so some messages are not valid; two processors must agree on those as well.
  */
 import * as fc from 'fast-check'
 import { JsonFloat, type LosslessObject, type LosslessValue } from '../../std/lossless-json.ts'
 import { edgeFloats, edgeIntegers, edgeTexts, otherValues } from './edges.ts'
+import { createChecks, type Fits, thoseThat, toMultiple } from './narrow.ts'
 
 export type Schema = boolean | { readonly [keyword: string]: unknown }
 type Values = fc.Arbitrary<LosslessValue>
@@ -29,6 +30,7 @@ class SchemaReader {
   readonly #known: Map<Schema, Values>[] = []
   /** Arrays get shorter the deeper they are. */
   readonly #depth = fc.createDepthIdentifier()
+  #checks: ReturnType<typeof createChecks> | undefined
 
   constructor(root: Schema) {
     this.#root = root
@@ -48,6 +50,12 @@ class SchemaReader {
 
   #read(schema: Schema, depth: number): Values {
     if (typeof schema === 'boolean') return anyValue()
+    if ('if' in schema) return this.#conditional(schema, depth)
+    if ('not' in schema) {
+      const { not, ...base } = schema
+      const isForbidden = this.#check(not)
+      return thoseThat((value) => !isForbidden(value), this.#read(base, depth))
+    }
     if ('const' in schema) return fc.constant(toLossless(schema.const))
     if (Array.isArray(schema.enum)) return oneOf(schema.enum.map((value) => fc.constant(toLossless(value))))
     const choices = listOf(schema.oneOf ?? schema.anyOf)
@@ -59,6 +67,20 @@ class SchemaReader {
     return oneOf(types.map((type) => this.#ofType(type, schema, depth)))
   }
 
+  /** Half of the values meet the condition, and what then is asked; the others what is asked otherwise. */
+  #conditional(schema: { readonly [keyword: string]: unknown }, depth: number): Values {
+    const { if: condition, then: whenMet = true, else: otherwise = true, ...base } = schema
+    const met = merge(merge(base, this.#resolve(condition)), this.#resolve(whenMet))
+    const unmet = merge(base, this.#resolve(otherwise))
+    const isMet = this.#check(condition)
+    return oneOf([this.#read(met, depth), thoseThat((value) => !isMet(value), this.#read(unmet, depth))])
+  }
+
+  #check(part: unknown): Fits {
+    this.#checks ??= createChecks(this.#root)
+    return this.#checks(part)
+  }
+
   #ofType(type: string, schema: { readonly [keyword: string]: unknown }, depth: number): Values {
     switch (type) {
       case 'object':
@@ -68,9 +90,9 @@ class SchemaReader {
       case 'string':
         return texts(schema)
       case 'integer':
-        return integers(schema)
+        return multiples(schema, integers(schema))
       case 'number':
-        return numbers(schema)
+        return multiples(schema, numbers(schema))
       case 'boolean':
         return fc.boolean()
       case 'null':
@@ -238,6 +260,12 @@ function numbers(schema: { readonly [keyword: string]: unknown }): Values {
     { weight: isTime ? 8 : 0, arbitrary: seconds },
     { weight: edges.length === 0 ? 0 : 3, arbitrary: fc.constantFrom<LosslessValue>(0, ...edges) },
   )
+}
+
+function multiples(schema: { readonly [keyword: string]: unknown }, values: Values): Values {
+  const step = numberOf(schema.multipleOf) ?? 0
+  const limits = { least: numberOf(schema.minimum), most: numberOf(schema.maximum) }
+  return step > 0 ? values.map((value) => toMultiple(value, step, limits)) : values
 }
 
 function texts(schema: { readonly [keyword: string]: unknown }): Values {

@@ -181,6 +181,33 @@ suite('made messages', () => {
       assert.ok(texts.includes(edge), `no message has ${edge}`)
   })
 
+  test('meet what only narrows further', () => {
+    const narrow = {
+      $defs: { name: { type: 'string', maxLength: 3 } },
+      type: 'object',
+      required: ['count', 'kind', 'ratio', 'name'],
+      properties: {
+        count: { type: 'integer', minimum: 1, maximum: 1000, multipleOf: 7 },
+        ratio: { type: 'number', minimum: 0, maximum: 10, multipleOf: 0.25 },
+        kind: { enum: ['a', 'b', 'c'], not: { const: 'c' } },
+        name: { $ref: '#/$defs/name', not: { enum: ['', 'x'] } },
+      },
+      if: { properties: { kind: { const: 'a' } } },
+      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own word.
+      then: { required: ['more'], properties: { more: { type: 'boolean' } } },
+      else: { properties: { more: { type: 'null' } } },
+    }
+    const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(narrow)
+    const values = generateValues(narrow, { count: 300, seed: 5 }).map(stringifyLossless)
+    const valid = values.filter((text) => validate(JSON.parse(text)))
+    assert.ok(valid.length > 0.9 * values.length, `${valid.length} of ${values.length} are valid`)
+    for (const wanted of ['"kind":"a"', '"kind":"b"', '"more":true', '"more":null'])
+      assert.ok(
+        valid.some((text) => text.includes(wanted)),
+        `no message has ${wanted}`,
+      )
+  })
+
   test('out of any schema come without an error', () => {
     const anything = [
       true,
@@ -196,6 +223,9 @@ suite('made messages', () => {
       { type: 'integer', maximum: -5 },
       { items: [{ type: 'null' }] },
       { type: 'number', minimum: 5, maximum: 5 },
+      { not: {} },
+      { if: true },
+      { type: 'integer', multipleOf: 0.3 },
     ]
     for (const one of anything) assert.equal(generateValues(one, { count: 50, seed: 1 }).length, 50)
   })

@@ -138,17 +138,23 @@ function createPair(options: ProofOptions): Pair {
   }
 }
 
-/** A processor that cannot write RowBinary throws when it is made; it is compared by its JSON rows. */
+/**
+ * A processor that has no columns writes JSON where Native is wished. One that cannot write RowBinary throws when it
+ * is made; it is compared by its JSON rows.
+ */
 function createSide(create: CreateProcessor, context: ProcessorContext): Side {
-  if (context.format === 'JSONEachRow') return { processor: create(context), format: 'JSONEachRow' }
+  if (context.format !== 'RowBinary') return sideOf(create(context))
   try {
     return { processor: create(context), format: context.format }
   } catch (error) {
-    const format = 'JSONEachRow'
-    const processor = create({ ...context, format })
-    if (error instanceof Error) return { processor, format }
+    const processor = create({ ...context, format: 'JSONEachRow' })
+    if (error instanceof Error) return sideOf(processor)
     throw error
   }
+}
+
+function sideOf(processor: MessageProcessor): Side {
+  return { processor, format: processor.columns === undefined ? 'JSONEachRow' : 'Native' }
 }
 
 function hasFailed(end: ReturnType<typeof endOf>): boolean {

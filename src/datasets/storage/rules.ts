@@ -102,7 +102,7 @@ function writerFindings({ writer }: StorageDocument): Finding[] {
         key,
       )
     )
-      return [{ path, message: `${key} does nothing with RowBinary.`, isKey: true }]
+      return [{ path, message: `${key} does nothing with ${writer.format}.`, isKey: true }]
     return []
   })
 }

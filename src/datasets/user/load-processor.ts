@@ -16,11 +16,11 @@ const interfaceUrl = new URL('../processor/interface.ts', import.meta.url).href
 export async function loadProcessor(source: ProcessorSource): Promise<CreateProcessor> {
   if (source.kind === 'module') return loadModule(source.file)
   // Loaded only where it is wanted: a user's thread starts sooner and smaller without it.
-  const { findBuiltInProcessor } = await import('../processors/registry.ts')
-  const found = findBuiltInProcessor(source.name)
-  if (found === undefined)
+  const { loadBuiltInProcessor } = await import('../processors/registry.ts')
+  const create = await loadBuiltInProcessor(source.name)
+  if (create === undefined)
     throw new RowmillError('PROCESSOR_UNKNOWN', `There is no built-in processor ${source.name}.`)
-  return found.create
+  return create
 }
 
 /** The hook stays: a module may import more of its files later. */

@@ -9,6 +9,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { LogRecord } from '../../ports/log.ts'
 import type { CreateProcessor, MessageProcessor, Output } from '../processor/processor.ts'
 import { runBatch } from '../processor/run-batch.ts'
+import { transferOfRows } from '../row-buffer.ts'
 import { type CountSums, createCountSums } from './count-sums.ts'
 import { keepConsole } from './keep-console.ts'
 import { loadProcessor, resolveInterfaceImports } from './load-processor.ts'
@@ -52,7 +53,7 @@ async function runThread(port: MessagePort, start: ThreadStart): Promise<void> {
         kind: 'done',
         answer: { rows, endings: [...batch.endings], times: batch.times, counts: state.counts.take() },
       },
-      rows.flatMap(({ bytes, starts, owners }) => [bytes.buffer, starts.buffer, owners.buffer]),
+      rows.flatMap(transferOfRows),
     )
   })
   say({ kind: 'ready' })
@@ -93,6 +94,7 @@ function watched(processor: MessageProcessor, watch: Watch): MessageProcessor {
   const { inHand } = watch.start
   let index = 0
   return {
+    ...(processor.columns === undefined ? {} : { columns: processor.columns }),
     process(message: LogRecord, output: Output) {
       inHand[0] = index
       if (++index % memoryLookEvery === 0) stopIfFull(watch)

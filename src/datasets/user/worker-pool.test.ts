@@ -9,6 +9,7 @@ import { waitFor } from '../../../test/support/wait-for.ts'
 import { createSystemClock } from '../../adapters/embedded/clock.ts'
 import { isRowmillError } from '../../errors/rowmill-error.ts'
 import type { BatchRunner } from '../consume/batch-runner.ts'
+import { readNative } from '../processor/columns/read-native.ts'
 import type { ProcessedBatch } from '../processor/run-batch.ts'
 import { createMessage } from '../processor/run-message.ts'
 import { type ProcessorConfig, processorConfig } from './config.ts'
@@ -17,12 +18,13 @@ import { openWorkerPool } from './worker-pool.ts'
 const { signal } = new AbortController()
 
 /** A row `{"n":…}` of each message, after `behaviour`, in which `n` is the message's number. */
-const moduleText = (behaviour: string, top = '') => `
+const moduleText = (behaviour: string, { top = '', members = '' }) => `
 import { InvalidMessage, type MessageProcessor, type ProcessorContext } from 'rowmill/processor'
 ${top}
 export function createProcessor(context: ProcessorContext): MessageProcessor {
   const kept: unknown[] = []
   return {
+    ${members}
     process(message, output) {
       const n: number = JSON.parse(message.value.toString()).n
       ${behaviour}
@@ -35,12 +37,12 @@ type Bundle = AsyncDisposable & { pool: BatchRunner; counted: Map<string, number
 
 async function setup(
   behaviour: string,
-  options: { config?: Partial<ProcessorConfig>; threadsMax?: number; top?: string } = {},
+  options: { config?: Partial<ProcessorConfig>; threadsMax?: number; top?: string; members?: string } = {},
 ): Promise<Bundle> {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await tempDir())
   const file = join(folder.path, 'mine.mts')
-  await writeFile(file, moduleText(behaviour, options.top))
+  await writeFile(file, moduleText(behaviour, options))
   const counted = new Map<string, number>()
   const pool = stack.use(
     await openWorkerPool({
@@ -150,6 +152,37 @@ suite('a processor in a thread', () => {
     )
   })
 
+  test('writes by columns if it has them', async () => {
+    const top = `
+      import { ColumnRows } from 'rowmill/processor'
+      const rows = new ColumnRows()
+      const [number, words] = [rows.u32('n'), rows.texts('words')]
+      const byColumns = (n: number, output: { endRow(): void }) => {
+        number.put(n)
+        if (n % 100 === 7) throw new Error('seven')
+        words.items.put('word')
+        words.end()
+        output.endRow()
+      }
+      const columns = [rows]`
+    const behaviour = 'return byColumns(n, output)'
+    await using bundle = await setup(behaviour, { threadsMax: 3, top, members: 'columns,' })
+    const batch = await bundle.pool.run(messages(1000), { signal })
+    const sevens = range(1000).filter((n) => n % 100 === 7)
+    const [buffer] = batch.rows
+    assert.deepEqual(buffer?.columns, ['n', 'words'])
+    assert.deepEqual(
+      readNative(buffer.slice(0, buffer.rows)),
+      range(1000, ...sevens).map((n) => ({ n: BigInt(n), words: ['word'] })),
+    )
+    assert.deepEqual([...batch.endings.keys()], sevens)
+    const none = await bundle.pool.run([], { signal })
+    assert.deepEqual(
+      none.rows.map(({ rows }) => rows),
+      [0],
+    )
+  })
+
   test('is given several batches at once, and none at all', async () => {
     await using bundle = await setup('', { threadsMax: 2 })
     const batches = await Promise.all(
@@ -256,9 +289,9 @@ suite('a processor that', () => {
 })
 
 suite('a module that', () => {
-  const refusal = async (text: string, expected: RegExp, name = 'mine.mts') => {
+  const refusal = async (text: string, expected: RegExp, startTimeoutMs = 60_000) => {
     await using folder = await tempDir()
-    const file = join(folder.path, name)
+    const file = join(folder.path, 'mine.mts')
     if (text !== '') await writeFile(file, text)
     const opened = openWorkerPool({
       source: { kind: 'module', file },
@@ -270,7 +303,7 @@ suite('a module that', () => {
       },
       tables: 1,
       threadsMax: 1,
-      config: processorConfig.parse({ startTimeoutMs: 500 }),
+      config: processorConfig.parse({ startTimeoutMs }),
       clock: createSystemClock(),
       logger: quietTelemetry().logger,
       live: () => ({}),
@@ -297,8 +330,8 @@ suite('a module that', () => {
 
   test('ends the thread or never finishes loading is refused too', async () => {
     await refusal('process.exit(1)', /ended while it was loaded/)
-    await refusal('for (;;);', /did not load within 500 ms/)
-    await refusal('await new Promise(() => {})', /ended while it was loaded|did not load/)
+    await refusal('for (;;);', /did not load within 500 ms/, 500)
+    await refusal('await new Promise(() => {})', /ended while it was loaded|did not load/, 500)
   })
 })
 

@@ -6,7 +6,8 @@
  * `eap_items_dlq_grace_period_min` gives minutes by storage: items of another week than the current one are
  * set aside in silence, except so many minutes around midnight of Monday.
  */
-import { arenaBytes, bytesOf, rowEnd, textOf } from '../../../std/arena.ts'
+import { arenaBytes, rowEnd, textOf, writtenRow } from '../../../std/arena.ts'
+import { isLowerHex } from '../../../std/arena-uuid.ts'
 import { parseUuid } from '../../../std/uuid.ts'
 import { InvalidMessage } from '../../processor/invalid-message.ts'
 import {
@@ -17,7 +18,6 @@ import {
   type Output,
   type ProcessorContext,
 } from '../../processor/processor.ts'
-import { isLowerHex } from '../message-fields.ts'
 import { timeMs } from '../seconds-to-ms.ts'
 import { type AttributeName, attributeName, valueKinds } from './attributes.ts'
 import { itemTypeLabels, itemTypes } from './item-type.ts'
@@ -87,10 +87,10 @@ class EapItems implements MessageProcessor {
     item.attributes.sort(facts.receivedAt === undefined ? hiddenAlways : hiddenWhenReceived)
     if (this.#context.format === 'RowBinary') {
       writeBinaryRow(item, facts)
-      output.binary(bytesOf(start, rowEnd()))
+      output.binary(writtenRow(start))
     } else {
       writeJsonRow(item, facts)
-      output.splice(bytesOf(start, rowEnd()), '}')
+      output.splice(writtenRow(start), '}')
     }
     output.times({ originMs: facts.receivedAt === undefined ? undefined : facts.receivedAt * 1000 })
     const labels = itemTypeLabels(item.itemType)

@@ -9,11 +9,11 @@ import {
   putCopy,
   putText,
   putUnsigned,
-  putUuid,
   reserve,
   textOf,
   u64At,
 } from '../../../std/arena.ts'
+import { putUuid } from '../../../std/arena-uuid.ts'
 import { floatText } from '../../../std/lossless-json.ts'
 import { type AttributeName, attributeName, bucketCount, valueKinds } from './attributes.ts'
 import type { ItemFacts } from './eap-items.ts'

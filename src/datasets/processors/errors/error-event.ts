@@ -87,7 +87,7 @@ export class ErrorEvent {
   /** By stack: the number of frames. */
   readonly framesOfStack: number[] = []
 
-  clear(source: Buffer): void {
+  clear(): void {
     this.eventId = 0
     this.primaryHash = 0
     this.projectIdStart = 0
@@ -112,10 +112,10 @@ export class ErrorEvent {
     this.geoNext = 0
     this.threads.length = 0
     this.texts.clear()
-    this.tags.clear(source)
-    this.contexts.clear(source)
-    this.contextFields.clear(source)
-    this.modules.clear(source)
+    this.tags.clear()
+    this.contexts.clear()
+    this.contextFields.clear()
+    this.modules.clear()
     this.flagKeys.clear()
     this.flagValues.clear()
     this.integrations.clear()

@@ -51,16 +51,6 @@ export const replayKeys = createKeyTable(['replay_id'])
 export const exceptionKeys = createKeyTable(['stacktrace', 'mechanism', 'type', 'value', 'thread_id'])
 export const mechanismKeys = createKeyTable(['type', 'handled'])
 export const stacktraceKeys = createKeyTable(['frames'])
-export const frameKeys = createKeyTable([
-  'abs_path',
-  'filename',
-  'package',
-  'module',
-  'function',
-  'in_app',
-  'colno',
-  'lineno',
-])
 export const threadKeys = createKeyTable(['id', 'main'])
 export const requestKeys = createKeyTable(['method', 'headers'])
 export const sdkKeys = createKeyTable(['name', 'version', 'integrations'])

@@ -7,6 +7,7 @@
  * bytes once, checks all of them, and remembers the places of what the row needs; those pieces are copied.
  */
 import { isUtf8 } from 'node:buffer'
+import { textOf } from '../../../std/arena.ts'
 import { InvalidMessage } from '../../processor/invalid-message.ts'
 import {
   type CreateProcessor,
@@ -18,7 +19,6 @@ import {
 } from '../../processor/processor.ts'
 import { JsonScanner } from '../event-fields/json-scanner.ts'
 import { readUnsigned, readUnsigned64 } from '../event-fields/read-fields.ts'
-import { RowBytes } from '../event-fields/row-bytes.ts'
 import { ErrorEvent } from './error-event.ts'
 import { messageTypes, replacementKeys } from './error-keys.ts'
 import { readEvent } from './read-event.ts'
@@ -35,8 +35,7 @@ class ErrorsReader implements MessageProcessor {
   readonly #withoutStacks: ReadonlySet<string>
   readonly #scanner = new JsonScanner()
   readonly #event = new ErrorEvent()
-  readonly #row = new RowBytes()
-  readonly #writer = new ErrorRowWriter(this.#row, this.#event)
+  readonly #writer = new ErrorRowWriter(this.#event)
 
   constructor(context: ProcessorContext) {
     if (context.format !== 'JSONEachRow') throw new Error('The errors processor writes JSONEachRow only.')
@@ -65,21 +64,21 @@ class ErrorsReader implements MessageProcessor {
   #insert(message: Message, output: Output): void {
     const scanner = this.#scanner
     const event = this.#event
-    event.clear(scanner.bytes)
+    event.clear()
     readEvent(scanner, event, this.#context.nowMs)
     this.#item('a state')
     scanner.skip()
     this.#finish()
     if (this.#withoutStacks.size > 0) {
-      const project = scanner.bytes.toString('latin1', event.projectIdStart, event.projectIdEnd)
+      const project = textOf(event.projectIdStart, event.projectIdEnd, 'latin1')
       if (this.#withoutStacks.has(project)) event.clearStacks()
     }
     const retentionDays = enforceRetention(event.retentionDays, this.#context.retention)
-    this.#writer.write({ message, source: scanner.bytes, retentionDays })
+    const row = this.#writer.write({ message, retentionDays })
     if (event.receivedSeconds !== undefined)
       output.times({ originMs: Math.trunc(event.receivedSeconds) * 1000 })
     // The row's last byte, a brace, is what `splice` replaces.
-    output.splice(this.#row.written(), '}')
+    output.splice(row, '}')
   }
 
   #replace(output: Output): void {
@@ -93,7 +92,7 @@ class ErrorsReader implements MessageProcessor {
       if (key === '') scanner.skip()
       else {
         readUnsigned64(scanner)
-        project = scanner.bytes.toString('latin1', scanner.start, scanner.end)
+        project = textOf(scanner.start, scanner.end, 'latin1')
       }
     }
     const key = project ?? scanner.fail('The replacement has no project_id.')

@@ -263,8 +263,8 @@ function readOptionalText(scanner: JsonScanner, event: ErrorEvent, index: number
 /** ms since 1970; now for a text that is no time, as Snuba has it. */
 function readTime(scanner: JsonScanner, nowMs: () => number): number {
   scanner.string()
-  const { bytes, start, end, isEscaped } = scanner
-  const time = isEscaped ? parseEventTime(fromBytes(scanner.text())) : parseEventTimeAt(bytes, start, end)
+  const { start, end, isEscaped } = scanner
+  const time = isEscaped ? parseEventTime(fromBytes(scanner.text())) : parseEventTimeAt(start, end)
   return time ?? nowMs()
 }
 

@@ -1,21 +1,30 @@
 /** Reads an error event's exceptions with their frames, and its threads. */
-
+import { arenaBytes } from '../../../std/arena.ts'
+import { fieldEnd, fieldStart, JsonFieldSet } from '../../../std/arena-json.ts'
+import { readUnsigned as readUnsignedAt } from '../../../std/arena-numbers.ts'
 import type { Cells } from '../event-fields/cells.ts'
 import type { JsonScanner } from '../event-fields/json-scanner.ts'
-import { readString, readUnsigned, readUnsigned64, smallInteger } from '../event-fields/read-fields.ts'
-import { readUnicode } from '../event-fields/unicodify.ts'
+import { readString, readUnsigned64 } from '../event-fields/read-fields.ts'
+import { readUnicode, unicodeAt } from '../event-fields/unicodify.ts'
 import type { ErrorEvent } from './error-event.ts'
-import {
-  exceptionKeys,
-  frameKeys,
-  mechanismKeys,
-  stacktraceKeys,
-  threadKeys,
-  valuesKeys,
-} from './error-keys.ts'
+import { exceptionKeys, mechanismKeys, stacktraceKeys, threadKeys, valuesKeys } from './error-keys.ts'
 
-const minus = 0x2d
+const memory = arenaBytes()
+const letterN = 0x6e
+const letterT = 0x74
+const letterF = 0x66
 const unsigned32Max = 2 ** 32 - 1
+const frameField = {
+  abs_path: 0,
+  filename: 1,
+  package: 2,
+  module: 3,
+  function: 4,
+  in_app: 5,
+  colno: 6,
+  lineno: 7,
+} as const
+const frameFields = new JsonFieldSet(Object.keys(frameField))
 
 export function readExceptions(scanner: JsonScanner, event: ErrorEvent): void {
   readValues(scanner, () => readException(scanner, event))
@@ -94,52 +103,49 @@ function readFrame(scanner: JsonScanner, event: ErrorEvent): void {
   event.framesOfStack[stack] = (event.framesOfStack[stack] ?? 0) + 1
   const frame = event.frameFiles.count
   event.frameFiles.setText(frame, null)
-  let seen = 0
-  scanner.enterObject()
-  while (scanner.nextKey()) {
-    const key = frameKeys.find(scanner)
-    seen = scanner.once(seen)
-    switch (key) {
-      case 'abs_path':
-        setText(scanner, event.framePaths, frame)
-        break
-      case 'filename':
-        setText(scanner, event.frameFiles, frame)
-        break
-      case 'package':
-        setText(scanner, event.framePackages, frame)
-        break
-      case 'module':
-        setText(scanner, event.frameModules, frame)
-        break
-      case 'function':
-        setText(scanner, event.frameFunctions, frame)
-        break
-      case 'in_app':
-        if (!scanner.takeNull()) event.frameInApp.setText(frame, scanner.boolean() ? 'true' : 'false')
-        break
-      case 'colno':
-        if (!scanner.takeNull()) {
-          readUnsigned(scanner, unsigned32Max)
-          event.frameColumns.setPiece(frame, scanner.start, scanner.end)
-        }
-        break
-      case 'lineno':
-        readLine(scanner, event, frame)
-        break
-      default:
-        scanner.skip()
-    }
-  }
+  scanner.fields(frameFields)
+  setField(frameField.abs_path, event.framePaths, frame)
+  setField(frameField.filename, event.frameFiles, frame)
+  setField(frameField.package, event.framePackages, frame)
+  setField(frameField.module, event.frameModules, frame)
+  setField(frameField.function, event.frameFunctions, frame)
+  setInApp(scanner, event.frameInApp, frame)
+  const isLine = setUnsigned(frameField.lineno, event.frameLines, frame)
+  // A line that is no integer of 32 bits is null, whatever it is; a column has to be one.
+  if (!isLine) event.frameLines.setText(frame, null)
+  if (!setUnsigned(frameField.colno, event.frameColumns, frame))
+    scanner.failAt(
+      fieldStart(frameFields.base, frameField.colno),
+      `Expected an integer up to ${unsigned32Max}.`,
+    )
 }
 
-/** A line that is no integer of 32 bits is null, whatever it is. */
-function readLine(scanner: JsonScanner, event: ErrorEvent, frame: number): void {
-  const isNumber = scanner.kind() === 'number'
-  scanner.skip()
-  if (!isNumber || scanner.isFloat) return
-  if (scanner.bytes[scanner.start] === minus) return
-  if (smallInteger(scanner) <= unsigned32Max) event.frameLines.setPiece(frame, scanner.start, scanner.end)
+/** Any value of a frame as text. */
+function setField(field: number, cells: Cells, frame: number): void {
+  const start = fieldStart(frameFields.base, field)
+  if (start === 0) return
+  const end = fieldEnd(frameFields.base, field)
+  const text = unicodeAt(start, end)
+  if (text === undefined) cells.setPiece(frame, start, end)
+  else cells.setText(frame, text)
+}
+
+function setInApp(scanner: JsonScanner, cells: Cells, frame: number): void {
+  const start = fieldStart(frameFields.base, frameField.in_app)
+  const byte = memory[start]
+  if (start === 0 || byte === letterN) return
+  if (byte !== letterT && byte !== letterF) scanner.failAt(start, 'Expected true or false.')
+  cells.setPiece(frame, start, fieldEnd(frameFields.base, frameField.in_app))
+}
+
+/** Absent, null, or an integer of 32 bits; `false` for anything else. */
+function setUnsigned(field: number, cells: Cells, frame: number): boolean {
+  const start = fieldStart(frameFields.base, field)
+  if (start === 0 || memory[start] === letterN) return true
+  const end = fieldEnd(frameFields.base, field)
+  if (readUnsignedAt(start, end, unsigned32Max) === undefined) return false
+  cells.setPiece(frame, start, end)
+  return true
 }
 
 function readThread(scanner: JsonScanner, event: ErrorEvent): void {

@@ -1,14 +1,27 @@
 /** Writes an error event's row: the columns in Snuba's order, most values as pieces of the message. */
+import {
+  constantPiece,
+  type Piece,
+  put,
+  putAscii,
+  putByte,
+  putCopy,
+  putUnsigned,
+  reserve,
+  rowEnd,
+  textOf,
+  writtenRow,
+} from '../../../std/arena.ts'
+import { putUuid } from '../../../std/arena-uuid.ts'
 import { floatText } from '../../../std/lossless-json.ts'
 import { parseUuid } from '../../../std/uuid.ts'
 import type { Message } from '../../processor/processor.ts'
 import type { Cells } from '../event-fields/cells.ts'
 import type { Pairs } from '../event-fields/pairs.ts'
 import { charactersOf } from '../event-fields/read-fields.ts'
-import type { RowBytes } from '../event-fields/row-bytes.ts'
 import { type ErrorEvent, textIndex } from './error-event.ts'
 import { promotedTags } from './error-keys.ts'
-import { writeContexts } from './write-contexts.ts'
+import { putContexts } from './write-contexts.ts'
 
 const unsigned32 = 2 ** 32
 const quote = 0x22
@@ -53,7 +66,7 @@ const frameInApp = columnName('exception_frames.in_app')
 const frameLines = columnName('exception_frames.lineno')
 const frameModules = columnName('exception_frames.module')
 const framePackages = columnName('exception_frames.package')
-const frameLevels = Buffer.from(',"exception_frames.stack_level":[')
+const frameLevels = constantPiece(',"exception_frames.stack_level":[')
 const mechanismHandled = columnName('exception_stacks.mechanism_handled')
 const mechanismTypes = columnName('exception_stacks.mechanism_type')
 const stackTypes = columnName('exception_stacks.type')
@@ -61,133 +74,148 @@ const stackValues = columnName('exception_stacks.value')
 const flagKeys = columnName('flags.key')
 const flagValues = columnName('flags.value')
 const integrations = columnName('sdk_integrations')
-const deleted = Buffer.from(',"deleted":0')
+const deleted = constantPiece(',"deleted":0')
+const groupFirstSeen = columnName('group_first_seen')
+const messageTimestamp = columnName('message_timestamp')
+const processingErrors = columnName('num_processing_errors')
+const offset = columnName('offset')
+const partition = columnName('partition')
+const received = columnName('received')
+const retention = columnName('retention_days')
+const timestamp = columnName('timestamp')
+const timestampMs = columnName('timestamp_ms')
 const groupId = columnName('group_id')
 const projectId = columnName('project_id')
-const emptyText = Buffer.from('""')
+const emptyText = constantPiece('""')
 /** A UUID's column with its first quote. */
-const eventId = Buffer.from(',"event_id":"')
-const primaryHash = Buffer.from(',"primary_hash":"')
-const replayId = Buffer.from(',"replay_id":"')
-const traceId = Buffer.from(',"trace_id":"')
-const moduleNames = Buffer.from(',"modules.name":[')
-const moduleVersions = Buffer.from('],"modules.version":[')
-const tagKeys = Buffer.from(',"tags.key":[')
-const tagValues = Buffer.from('],"tags.value":[')
+const eventId = constantPiece(',"event_id":"')
+const primaryHash = constantPiece(',"primary_hash":"')
+const replayId = constantPiece(',"replay_id":"')
+const traceId = constantPiece(',"trace_id":"')
+const moduleNames = constantPiece(',"modules.name":[')
+const moduleVersions = constantPiece('],"modules.version":[')
+const tagKeys = constantPiece(',"tags.key":[')
+const tagValues = constantPiece('],"tags.value":[')
 
-/** `source` is what the places in the event are places of. */
-export type RowPlace = { message: Message; source: Buffer; retentionDays: number }
+const lastTexts = [transactionName, type, userEmail, userId, userName, user, version] as const
+
+/** More than the names of all columns and the values of fixed sizes take. */
+const rowBytesExtra = 4096
+
+export type RowPlace = { message: Message; retentionDays: number }
 
 export class ErrorRowWriter {
-  readonly #row: RowBytes
   readonly #event: ErrorEvent
-  #source: Buffer = Buffer.alloc(0)
 
-  constructor(row: RowBytes, event: ErrorEvent) {
-    this.#row = row
+  constructor(event: ErrorEvent) {
     this.#event = event
   }
 
-  write({ message, source, retentionDays }: RowPlace): void {
-    this.#source = source
-    const row = this.#row
+  /** The row, valid until something else is written. */
+  write({ message, retentionDays }: RowPlace): Buffer {
     const event = this.#event
     const tags = this.#sortTags()
-    row.clear()
-    writeContexts(row, event, source)
+    reserve(rowBytesExtra)
+    const start = rowEnd()
+    putContexts(event)
+    reserve(rowBytesExtra)
     this.#text(culprit)
-    row.fixed(deleted)
+    put(deleted)
     this.#text(dist)
     this.#text(environment)
     this.#uuid(eventId, event.eventId)
     this.#stacks()
     this.#list(flagKeys, event.flagKeys)
     this.#list(flagValues, event.flagValues)
-    row.fixed(groupId)
-    row.slice(source, event.groupIdStart, event.groupIdEnd)
-    row.text(`,"group_first_seen":${wrappedSeconds(event.groupFirstSeenMs)}`)
+    put(groupId)
+    putCopy(event.groupIdStart, event.groupIdEnd)
+    put(groupFirstSeen)
+    putUnsigned(wrappedSeconds(event.groupFirstSeenMs))
     this.#text(httpMethod)
     this.#text(httpReferer)
-    if (event.ipV4 !== undefined) row.text(`,"ip_address_v4":"${event.ipV4}"`)
-    if (event.ipV6 !== undefined) row.text(`,"ip_address_v6":"${event.ipV6}"`)
+    if (event.ipV4 !== undefined) putAscii(`,"ip_address_v4":"${event.ipV4}"`)
+    if (event.ipV6 !== undefined) putAscii(`,"ip_address_v6":"${event.ipV6}"`)
     this.#text(level)
     this.#text(location)
-    row.text(`,"message_timestamp":${Math.floor(message.timestampMs / 1000)}`)
+    put(messageTimestamp)
+    putInteger(Math.floor(message.timestampMs / 1000))
     this.#text(messageText)
     this.#pairs(event.modules, event.modules.sortedOnce(0, event.modules.count), 'modules')
-    row.text(`,"num_processing_errors":${event.processingErrors}`)
-    row.text(`,"offset":${message.offset},"partition":${message.partition}`)
+    put(processingErrors)
+    putUnsigned(event.processingErrors)
+    put(offset)
+    putUnsigned(message.offset)
+    put(partition)
+    putUnsigned(message.partition)
     this.#text(platform)
     this.#uuid(primaryHash, event.primaryHash)
-    row.fixed(projectId)
-    row.slice(source, event.projectIdStart, event.projectIdEnd)
-    row.text(`,"received":${saturate32(event.receivedSeconds ?? 0)}`)
+    put(projectId)
+    putCopy(event.projectIdStart, event.projectIdEnd)
+    put(received)
+    putUnsigned(saturate32(event.receivedSeconds ?? 0))
     this.#text(release)
     if (event.contextReplayId === undefined && event.replayId !== undefined)
-      row.text(`,"replay_id":"${event.replayId}"`)
+      putAscii(`,"replay_id":"${event.replayId}"`)
     else this.#uuid(replayId, event.contextReplayId)
-    row.text(`,"retention_days":${retentionDays}`)
+    put(retention)
+    putUnsigned(retentionDays)
     this.#list(integrations, event.integrations)
     this.#text(sdkName)
     this.#text(sdkVersion)
-    if (event.spanId !== undefined) row.text(`,"span_id":${event.spanId}`)
+    if (event.spanId !== undefined) putAscii(`,"span_id":${event.spanId}`)
     this.#pairs(event.tags, tags, 'tags')
-    row.text(`,"timestamp":${wrappedSeconds(event.timestampMs)}`)
-    row.text(`,"timestamp_ms":${wrappedMs(event.timestampMs)}`)
+    put(timestamp)
+    putUnsigned(wrappedSeconds(event.timestampMs))
+    put(timestampMs)
+    putInteger(wrappedMs(event.timestampMs))
     this.#text(title)
     this.#uuid(traceId, event.traceId)
     if (event.traceSampled !== undefined)
-      row.text(event.traceSampled ? ',"trace_sampled":1' : ',"trace_sampled":0')
-    this.#text(transactionName)
-    this.#text(type)
-    this.#text(userEmail)
-    this.#text(userId)
-    this.#text(userName)
-    this.#text(user)
-    this.#text(version)
-    if (event.symbolicatedInApp !== undefined) row.text(`,"symbolicated_in_app":${event.symbolicatedInApp}`)
-    row.text(`,"sample_weight":${sampleWeight(event.sampleRate)}}`)
+      putAscii(event.traceSampled ? ',"trace_sampled":1' : ',"trace_sampled":0')
+    for (const column of lastTexts) this.#text(column)
+    if (event.symbolicatedInApp !== undefined) putAscii(`,"symbolicated_in_app":${event.symbolicatedInApp}`)
+    putAscii(`,"sample_weight":${sampleWeight(event.sampleRate)}}`)
+    return writtenRow(start)
   }
 
   #text({ name, index, isOptional }: TextColumn): void {
     const { texts } = this.#event
-    this.#row.fixed(name)
-    if (isOptional || !texts.isNull(index)) texts.writeOne(this.#row, this.#source, index)
-    else this.#row.fixed(emptyText)
+    put(name)
+    if (isOptional || !texts.isNull(index)) texts.putOne(index)
+    else put(emptyText)
   }
 
-  #uuid(name: Buffer, place: number | undefined): void {
+  #uuid(name: Piece, place: number | undefined): void {
     if (place === undefined) return
-    this.#row.fixed(name)
-    this.#row.uuid(this.#source, place)
-    this.#row.byte(quote)
+    put(name)
+    reserve(rowBytesExtra)
+    putUuid(place)
+    putByte(quote)
   }
 
-  #list(name: Buffer, cells: Cells, count = cells.count): void {
-    this.#row.fixed(name)
-    cells.writeTo(this.#row, this.#source, count)
+  #list(name: Piece, cells: Cells, count = cells.count): void {
+    put(name)
+    cells.putAll(count)
   }
 
   #pairs(pairs: Pairs, order: readonly number[], column: 'tags' | 'modules'): void {
-    const row = this.#row
-    row.fixed(column === 'tags' ? tagKeys : moduleNames)
+    put(column === 'tags' ? tagKeys : moduleNames)
     for (let index = 0; index < order.length; index++) {
-      if (index > 0) row.byte(comma)
-      row.byte(quote)
-      pairs.writeKey(row, order[index] ?? 0)
-      row.byte(quote)
+      if (index > 0) putByte(comma)
+      putByte(quote)
+      pairs.putKey(order[index] ?? 0)
+      putByte(quote)
     }
-    row.fixed(column === 'tags' ? tagValues : moduleVersions)
+    put(column === 'tags' ? tagValues : moduleVersions)
     for (let index = 0; index < order.length; index++) {
-      if (index > 0) row.byte(comma)
-      pairs.writeValue(row, order[index] ?? 0)
+      if (index > 0) putByte(comma)
+      pairs.putValue(order[index] ?? 0)
     }
-    row.byte(closeBracket)
+    putByte(closeBracket)
   }
 
   #stacks(): void {
     const event = this.#event
-    const row = this.#row
     const frames = event.frameFiles.count
     this.#list(framePaths, event.framePaths, frames)
     this.#list(frameColumns, event.frameColumns, frames)
@@ -197,19 +225,20 @@ export class ErrorRowWriter {
     this.#list(frameLines, event.frameLines, frames)
     this.#list(frameModules, event.frameModules, frames)
     this.#list(framePackages, event.framePackages, frames)
-    row.fixed(frameLevels)
+    put(frameLevels)
     let isFirst = true
     for (let stack = 0; stack < event.framesOfStack.length; stack++) {
       const text = String(stack)
+      reserve((event.framesOfStack[stack] ?? 0) * (text.length + 1) + rowBytesExtra)
       for (let frame = event.framesOfStack[stack] ?? 0; frame > 0; frame--) {
-        if (!isFirst) row.byte(comma)
+        if (!isFirst) putByte(comma)
         isFirst = false
-        row.text(text)
+        putAscii(text)
       }
     }
-    row.byte(closeBracket)
+    putByte(closeBracket)
     const isOnMainThread = findMainThread(event)
-    if (isOnMainThread !== undefined) row.text(`,"exception_main_thread":${isOnMainThread}`)
+    if (isOnMainThread !== undefined) putAscii(`,"exception_main_thread":${isOnMainThread}`)
     const stacks = event.framesOfStack.length
     this.#list(mechanismHandled, event.mechanismHandled, stacks)
     this.#list(mechanismTypes, event.mechanismTypes, stacks)
@@ -221,13 +250,11 @@ export class ErrorRowWriter {
   #sortTags(): number[] {
     const { tags, texts } = this.#event
     const characters = (tag: number) =>
-      charactersOf(
-        tags.valueText(tag) ?? this.#source.toString('latin1', tags.valueStart(tag), tags.valueEnd(tag)),
-      )
+      charactersOf(tags.valueText(tag) ?? textOf(tags.valueStart(tag), tags.valueEnd(tag), 'latin1'))
     const order = tags.sorted(0, tags.count, (left, right) => (characters(left) < characters(right) ? -1 : 1))
     for (const tag of order) {
       const column = tags.isPlain(tag)
-        ? promotedTags.findAt(this.#source, tags.keyStart(tag), tags.keyEnd(tag))
+        ? promotedTags.findAt(tags.keyStart(tag), tags.keyEnd(tag))
         : promotedTags.findName(tags.keyCharacters(tag))
       if (column === 'replayId') {
         const uuid = parseUuid(characters(tag))
@@ -253,10 +280,15 @@ function wrappedMs(ms: number): number | bigint {
   return ms >= 0 ? ms : BigInt.asUintN(64, BigInt(ms))
 }
 
-function wrappedSeconds(ms: number): number | bigint {
+function wrappedSeconds(ms: number): number {
   const wrapped = wrappedMs(ms)
-  if (typeof wrapped === 'bigint') return BigInt.asUintN(32, wrapped / 1000n)
+  if (typeof wrapped === 'bigint') return Number(BigInt.asUintN(32, wrapped / 1000n))
   return Math.floor(wrapped / 1000) % unsigned32
+}
+
+function putInteger(value: number | bigint): void {
+  if (typeof value === 'number' && value >= 0) putUnsigned(value)
+  else putAscii(String(value))
 }
 
 function saturate32(value: number): number {
@@ -267,7 +299,7 @@ function sampleWeight(rate: number | undefined): string {
   return rate === undefined || rate === 0 ? 'null' : floatText(1 / rate)
 }
 
-type TextColumn = { name: Buffer; index: number; isOptional: boolean }
+type TextColumn = { name: Piece; index: number; isOptional: boolean }
 
 function textColumn(name: string, index: number): TextColumn {
   return { name: columnName(name), index, isOptional: false }
@@ -277,6 +309,6 @@ function optionalColumn(name: string, index: number): TextColumn {
   return { name: columnName(name), index, isOptional: true }
 }
 
-function columnName(name: string): Buffer {
-  return Buffer.from(`,"${name}":`)
+function columnName(name: string): Piece {
+  return constantPiece(`,"${name}":`)
 }

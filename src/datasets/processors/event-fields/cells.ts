@@ -2,15 +2,16 @@
  * The values of one array column of a row, in order. Most are pieces of the message that go into the row as
  * they stand there; of those only the places are kept.
  */
+import { constantPiece, put, putByte, reserve } from '../../../std/arena.ts'
 import type { JsonScanner } from './json-scanner.ts'
-import type { RowBytes } from './row-bytes.ts'
+import { putBytesText, putPiece, valueBytesExtra } from './put-values.ts'
 
 /** JSON text in bytes, null, or `undefined` for the piece of the message that is given with it. */
 export type CellText = string | null | undefined
 
 const isNull = -1
 const isText = -2
-const nullBytes = Buffer.from('null')
+const nullText = constantPiece('null')
 
 export class Cells {
   count = 0
@@ -50,27 +51,23 @@ export class Cells {
     return index >= this.count || this.#places[index * 2] === isNull
   }
 
-  /** JSON text of one value. */
-  writeOne(row: RowBytes, source: Buffer, index: number): void {
+  /** Puts the JSON text of one value. */
+  putOne(index: number): void {
     const start = index < this.count ? (this.#places[index * 2] ?? isNull) : isNull
     const end = this.#places[index * 2 + 1] ?? 0
-    if (start >= 0) row.slice(source, start, end)
-    else if (start === isNull) row.fixed(nullBytes)
-    else row.text(this.#texts[end] ?? '')
+    if (start >= 0) putPiece(start, end)
+    else if (start === isNull) putNull()
+    else putBytesText(this.#texts[end] ?? '')
   }
 
-  /** The first `count` values as a JSON array, null for those that are not there. */
-  writeTo(row: RowBytes, source: Buffer, count = this.count): void {
-    row.byte(0x5b)
+  /** Puts the first `count` values as a JSON array, null for those that are not there. */
+  putAll(count = this.count): void {
+    putByte(0x5b)
     for (let index = 0; index < count; index++) {
-      if (index > 0) row.byte(0x2c)
-      const start = index < this.count ? (this.#places[index * 2] ?? isNull) : isNull
-      const end = this.#places[index * 2 + 1] ?? 0
-      if (start >= 0) row.slice(source, start, end)
-      else if (start === isNull) row.fixed(nullBytes)
-      else row.text(this.#texts[end] ?? '')
+      if (index > 0) putByte(0x2c)
+      this.putOne(index)
     }
-    row.byte(0x5d)
+    putByte(0x5d)
   }
 
   #room(index: number): number {
@@ -83,4 +80,9 @@ export class Cells {
     while (this.count <= index) this.#places[this.count++ * 2] = isNull
     return place
   }
+}
+
+function putNull(): void {
+  reserve(valueBytesExtra)
+  put(nullText)
 }

@@ -1,5 +1,7 @@
 /** The one form of times in events' envelopes: `2026-08-22T06:57:43.123456Z`, the fraction optional. */
+import { arenaBytes, textOf } from '../../../std/arena.ts'
 
+const memory = arenaBytes()
 const usual = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?Z$/
 /** What chrono's format takes beside that: fewer digits, a sign, spaces before numbers. */
 const unusual =
@@ -12,35 +14,35 @@ const daysBefore1970 = 719_468
 const daysOfMonth = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
 /** The same of a piece of a message; the usual form takes a shorter way. */
-export function parseEventTimeAt(bytes: Buffer, start: number, end: number): number | undefined {
+export function parseEventTimeAt(start: number, end: number): number | undefined {
   const isUsual =
     end - start === usualLength &&
-    bytes[start + 4] === hyphen &&
-    bytes[start + 7] === hyphen &&
-    bytes[start + 10] === 0x54 &&
-    bytes[start + 13] === colon &&
-    bytes[start + 16] === colon &&
-    bytes[start + 19] === 0x2e &&
-    bytes[end - 1] === 0x5a
-  const month = digits(bytes, start + 5, 2)
-  const day = digits(bytes, start + 8, 2)
-  const hour = digits(bytes, start + 11, 2)
-  const minute = digits(bytes, start + 14, 2)
-  const second = digits(bytes, start + 17, 2)
-  const year = digits(bytes, start, 4)
-  const ms = digits(bytes, start + 20, 3)
+    memory[start + 4] === hyphen &&
+    memory[start + 7] === hyphen &&
+    memory[start + 10] === 0x54 &&
+    memory[start + 13] === colon &&
+    memory[start + 16] === colon &&
+    memory[start + 19] === 0x2e &&
+    memory[end - 1] === 0x5a
+  const month = digits(start + 5, 2)
+  const day = digits(start + 8, 2)
+  const hour = digits(start + 11, 2)
+  const minute = digits(start + 14, 2)
+  const second = digits(start + 17, 2)
+  const year = digits(start, 4)
+  const ms = digits(start + 20, 3)
   const isPlain =
     month >= 1 && month <= 12 && day >= 1 && day <= 28 && hour <= 23 && minute <= 59 && second <= 59
-  if (!isUsual || !isPlain || !(year >= 0) || !(ms >= 0) || !(digits(bytes, start + 23, 3) >= 0))
-    return parseEventTime(bytes.toString('utf8', start, end))
+  if (!isUsual || !isPlain || !(year >= 0) || !(ms >= 0) || !(digits(start + 23, 3) >= 0))
+    return parseEventTime(textOf(start, end))
   return (((daysSince1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms
 }
 
 /** Digits as a number; none if they are no digits. */
-function digits(bytes: Buffer, start: number, count: number): number {
+function digits(start: number, count: number): number {
   let value = 0
   for (let at = start; at < start + count; at++) {
-    const digit = (bytes[at] ?? 0) - 0x30
+    const digit = (memory[at] ?? 0) - 0x30
     if (digit < 0 || digit > 9) return Number.NaN
     value = value * 10 + digit
   }

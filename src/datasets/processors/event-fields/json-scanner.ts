@@ -1,5 +1,5 @@
 /**
- * Walks JSON text in its bytes, forwards only, and builds no values: a reader asks for the keys it wants, takes
+ * Walks the JSON of a message in the arena, forwards only, and builds no values: a reader asks for the keys it wants, takes
  * the places of their values, and skips the rest. Everything is checked on the way as strictly as Rust's
  * serde_json checks it: grammar, escapes, halves of surrogate pairs, numbers out of range, nesting. That the
  * bytes are UTF-8 is for the caller to check, which is quick.
@@ -7,32 +7,52 @@
  * Texts are handled in their bytes: a string of this folder holds one byte in each character ("latin1"), so
  * that places in it are places in the message, and its order is the order of UTF-8 bytes.
  */
-import assert from 'node:assert/strict'
+import {
+  arenaBytes,
+  bytesOf,
+  loadMessage,
+  messageStart,
+  putAscii,
+  reserve,
+  rowEnd,
+  textOf,
+} from '../../../std/arena.ts'
+import {
+  beginMessage,
+  depthMax,
+  escapesPassed,
+  findFields,
+  foundLargeNumber,
+  type JsonFieldSet,
+  JsonSyntaxError,
+  skipNumber,
+  skipSpace,
+  skipString,
+  skipValue,
+} from '../../../std/arena-json.ts'
 import { InvalidMessage } from '../../processor/invalid-message.ts'
 import { jsonPathAt } from './json-path.ts'
 
-/** serde_json gives up when it enters the 128th level. */
-const depthMax = 127
-const numberLengthSafe = 300
-const keptBytesMax = 1024
-
+const memory = arenaBytes()
 const quote = 0x22
 const comma = 0x2c
 const colon = 0x3a
-const backslash = 0x5c
 const openBrace = 0x7b
 const closeBrace = 0x7d
 const openBracket = 0x5b
 const closeBracket = 0x5d
-const nullWord = Buffer.from('null')
-const trueWord = Buffer.from('true')
-const falseWord = Buffer.from('false')
+const minus = 0x2d
+const digit0 = 0x30
+const digit9 = 0x39
+/** An integer of fewer digits is in the range of doubles. */
+const digitsSafe = 300
+/** Whoever wants more texts of a message gets slices of one text of the whole. */
+const tokensApart = 8
 
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'true' | 'false' | 'null'
 
+/** Reads the message in the arena: one at a time. */
 export class JsonScanner {
-  /** The message and a zero behind it: no reading beyond its end is needed to find the end. */
-  bytes: Buffer = Buffer.alloc(64 * 1024)
   /** Of the token read last; of a string without its quotes. */
   start = 0
   end = 0
@@ -42,30 +62,27 @@ export class JsonScanner {
   isFloat = false
   /** Index of the key found last by a key table, or -1. */
   keyIndex = -1
-  #length = 0
-  #kept = 0
+  #messageEnd = messageStart
   #source: string | undefined = undefined
-  #at = 0
+  #tokens = 0
+  #at = messageStart
   #depth = 0
   #isFirst = false
 
   open(message: Buffer): void {
-    const bytesNeeded = message.length + 1 + keptBytesMax
-    if (bytesNeeded > this.bytes.length) this.bytes = Buffer.alloc(bytesNeeded * 2)
-    message.copy(this.bytes)
-    this.#length = message.length
-    this.bytes[this.#length] = 0
-    this.#kept = 0
+    this.#messageEnd = loadMessage(message)
+    beginMessage()
     this.#source = undefined
-    this.#at = 0
+    this.#tokens = 0
+    this.#at = messageStart
     this.#depth = 0
   }
 
-  /** Keeps a short text of ASCII behind the message and returns its place. */
+  /** Keeps a text of ASCII in front of the row and returns its place. */
   keep(text: string): number {
-    assert(this.#kept + text.length <= keptBytesMax, 'Too many texts are kept of one message.')
-    const place = this.#length + 1 + this.#kept
-    this.#kept += this.bytes.write(text, place, 'latin1')
+    const place = rowEnd()
+    reserve(text.length)
+    putAscii(text)
     return place
   }
 
@@ -95,7 +112,7 @@ export class JsonScanner {
 
   takeNull(): boolean {
     if (this.#peek() !== 0x6e) return false
-    this.#word(nullWord)
+    this.#word('null')
     return true
   }
 
@@ -124,7 +141,7 @@ export class JsonScanner {
     } else this.fail('Expected a comma or a closing brace.')
     if (byte !== quote) this.fail('Expected a string.')
     this.#string()
-    if (this.bytes[this.#at] !== colon && this.#peek() !== colon) this.fail('Expected a colon.')
+    if (memory[this.#at] !== colon && this.#peek() !== colon) this.fail('Expected a colon.')
     this.#at++
     return true
   }
@@ -153,66 +170,62 @@ export class JsonScanner {
   }
 
   number(): void {
-    const first = this.#peek()
-    const { bytes } = this
-    let at = this.#at
-    this.start = at
-    if (first === 0x2d) at++
-    const lead = bytes[at] ?? 0
-    at = this.#digits(at)
-    if (lead === 0x30 && at > this.start + (first === 0x2d ? 2 : 1))
-      this.fail('Expected no digit after a leading zero.')
-    this.isFloat = first === 0x2d && lead === 0x30
-    let next = bytes[at]
-    if (next === 0x2e) {
-      this.isFloat = true
-      at = this.#digits(at + 1)
-      next = bytes[at]
-    }
-    const hasExponent = next === 0x65 || next === 0x45
-    if (hasExponent) {
-      this.isFloat = true
-      const sign = bytes[at + 1]
-      at = this.#digits(sign === 0x2b || sign === 0x2d ? at + 2 : at + 1)
-    }
-    this.end = at
-    if ((hasExponent || at - this.start > numberLengthSafe) && !Number.isFinite(Number(this.token())))
-      this.fail('The number is out of range.')
-    this.#at = at
+    this.#peek()
+    const start = this.#at
+    this.start = start
+    let at = start
+    while (isDigit(memory[at] ?? 0)) at++
+    const next = memory[at] ?? 0
+    const isPlain = at > start && (next === comma || next === closeBrace || next === closeBracket)
+    if (isPlain && (memory[start] !== digit0 || at === start + 1) && at - start < digitsSafe) {
+      this.isFloat = false
+      this.#at = at
+    } else this.#number(start)
+    this.end = this.#at
   }
 
   boolean(): boolean {
     const byte = this.#peek()
-    if (byte === 0x74) this.#word(trueWord)
-    else if (byte === 0x66) this.#word(falseWord)
+    if (byte === 0x74) this.#word('true')
+    else if (byte === 0x66) this.#word('false')
     else this.fail('Expected true or false.')
     return byte === 0x74
   }
 
+  /** Reads the object that comes next, and keeps the places of its fields in the set's. */
+  fields(set: JsonFieldSet): void {
+    if (this.#peek() !== openBrace) this.fail('Expected an object.')
+    try {
+      this.#at = findFields(this.#at, set, this.#depth)
+    } catch (error) {
+      throw this.#invalid(error)
+    }
+  }
+
   /** Passes over a value, checking it. */
   skip(): void {
-    const byte = this.#peek()
-    if (byte === quote) this.#string()
-    else if (byte === openBrace) {
-      this.#enter(openBrace, '')
-      while (this.nextKey()) this.skip()
-    } else if (byte === openBracket) {
-      this.#enter(openBracket, '')
-      while (this.nextItem()) this.skip()
-    } else if (byte === 0x74 || byte === 0x66) this.boolean()
-    else if (byte === 0x6e) this.#word(nullWord)
-    else this.number()
+    this.#peek()
+    this.start = this.#at
+    try {
+      this.#at = skipValue(this.#at, this.#depth)
+    } catch (error) {
+      throw this.#invalid(error)
+    }
+    this.end = this.#at
   }
 
   finish(): void {
     this.#peek()
-    if (this.#at < this.#length) this.fail('Expected the end of the message.')
+    if (this.#at < this.#messageEnd) this.fail('Expected the end of the message.')
+    if (foundLargeNumber()) this.fail('A number is out of range.')
   }
 
   /** The source of the token read last; of a string without its quotes. */
   token(): string {
-    this.#source ??= this.bytes.toString('latin1', 0, this.#length)
-    return this.#source.slice(this.start, this.end)
+    if (this.#source === undefined && this.#tokens++ < tokensApart)
+      return textOf(this.start, this.end, 'latin1')
+    this.#source ??= textOf(messageStart, this.#messageEnd, 'latin1')
+    return this.#source.slice(this.start - messageStart, this.end - messageStart)
   }
 
   /** The string read last, without escapes. */
@@ -223,39 +236,53 @@ export class JsonScanner {
 
   /** Says where in the message, as a path. */
   fail(sentence: string): never {
-    return this.#failAt(this.#at, sentence)
+    return this.failAt(this.#at, sentence)
   }
 
-  #failAt(at: number, sentence: string): never {
-    const path = jsonPathAt(this.bytes.subarray(0, this.#length), Math.min(at, this.#length))
-    throw new InvalidMessage(at < this.#length ? sentence : 'The message ends too early.', { path })
+  /** The same about another place. */
+  failAt(at: number, sentence: string): never {
+    const end = this.#messageEnd
+    const path = jsonPathAt(bytesOf(messageStart, end), Math.min(at, end) - messageStart)
+    throw new InvalidMessage(at < end ? sentence : 'The message ends too early.', { path })
+  }
+
+  #invalid(error: unknown): unknown {
+    return error instanceof JsonSyntaxError ? this.failAt(error.at, error.message) : error
   }
 
   /** Reads the string that begins at the place. */
   #string(): void {
-    const { bytes } = this
-    let at = this.#at + 1
-    this.start = at
-    this.isEscaped = false
-    for (;;) {
-      const byte = bytes[at] ?? 0
-      if (byte === quote) break
-      if (byte === backslash) at = this.#escape(at)
-      else if (byte < 0x20) this.#failAt(at, 'Expected no control character in a string.')
-      else at++
+    const at = this.#at
+    const escapesBefore = escapesPassed()
+    try {
+      this.#at = skipString(at)
+    } catch (error) {
+      throw this.#invalid(error)
     }
-    this.end = at
-    this.#at = at + 1
+    this.start = at + 1
+    this.end = this.#at - 1
+    this.isEscaped = escapesPassed() !== escapesBefore
+  }
+
+  #number(start: number): void {
+    try {
+      this.#at = skipNumber(start)
+    } catch (error) {
+      throw this.#invalid(error)
+    }
+    const isNegative = memory[start] === minus
+    const first = isNegative ? start + 1 : start
+    if (isDigit(memory[this.#at] ?? 0)) this.fail('Expected no digit after a leading zero.')
+    this.isFloat = isNegative && memory[first] === digit0
+    for (let at = first; at < this.#at && !this.isFloat; at++) this.isFloat = !isDigit(memory[at] ?? 0)
+    if (foundLargeNumber()) this.fail('The number is out of range.')
   }
 
   #peek(): number {
-    const { bytes } = this
-    let at = this.#at
-    let byte = bytes[at] ?? 0
+    const byte = memory[this.#at] ?? 0
     if (byte > 0x20) return byte
-    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at] ?? 0
-    this.#at = at
-    return byte
+    this.#at = skipSpace(this.#at)
+    return memory[this.#at] ?? 0
   }
 
   #enter(open: number, sentence: string): void {
@@ -272,47 +299,18 @@ export class JsonScanner {
     return false
   }
 
-  #digits(at: number): number {
-    const { bytes } = this
-    let end = at
-    let byte = bytes[end] ?? 0
-    while (byte >= 0x30 && byte <= 0x39) byte = bytes[++end] ?? 0
-    if (end === at) this.#failAt(at, 'Expected a digit or a value.')
-    return end
-  }
-
-  /** Checks the escape at the place and returns the place after it. */
-  #escape(at: number): number {
-    this.isEscaped = true
-    const kind = this.bytes[at + 1] ?? 0
-    if (kind !== 0x75) {
-      if (!'"\\/bfnrt'.includes(String.fromCharCode(kind))) this.#failAt(at, 'The escape is unknown.')
-      return at + 2
-    }
-    const unit = this.#hex(at + 2)
-    if (unit < 0xd800 || unit > 0xdfff) return at + 6
-    const isPair = unit < 0xdc00 && this.bytes[at + 6] === backslash && this.bytes[at + 7] === 0x75
-    const low = isPair ? this.#hex(at + 8) : 0
-    if (low < 0xdc00 || low > 0xdfff) this.#failAt(at, 'Half of a surrogate pair stands alone.')
-    return at + 12
-  }
-
-  #hex(at: number): number {
-    const digits = this.bytes.toString('latin1', at, at + 4)
-    if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.#failAt(at, 'Expected four hexadecimal digits.')
-    return Number.parseInt(digits, 16)
-  }
-
-  #word(word: Buffer): void {
-    const { bytes } = this
+  #word(word: string): void {
     const at = this.#at
-    const length = word.length
-    for (let index = 1; index < length; index++)
-      if (bytes[at + index] !== word[index]) this.fail('Expected a value.')
+    for (let index = 1; index < word.length; index++)
+      if (memory[at + index] !== word.charCodeAt(index)) this.fail('Expected a value.')
     this.start = at
-    this.end = at + length
-    this.#at = at + length
+    this.end = at + word.length
+    this.#at = this.end
   }
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= digit0 && byte <= digit9
 }
 
 /** The characters, as bytes, of a string's source without its quotes. */

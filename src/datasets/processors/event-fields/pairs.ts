@@ -3,25 +3,25 @@
  * them: tags, the fields of a context, modules. Keys and values stay in the message; their places are sorted.
  */
 
+import { arenaBytes, textOf } from '../../../std/arena.ts'
 import type { CellText } from './cells.ts'
 import { unescapeInside } from './json-scanner.ts'
-import type { RowBytes } from './row-bytes.ts'
+import { putBytesText, putPiece } from './put-values.ts'
 
 /** The inside of a key's source: a piece of the message, or a text; and its characters where they differ. */
 export type PairKey = { start: number; end: number; text: string | undefined; characters: string | undefined }
 export type PairValue = { start: number; end: number; text: CellText }
 
+const memory = arenaBytes()
 const insertionMax = 24
 
 export class Pairs {
-  #source: Buffer = Buffer.alloc(0)
   #places = new Int32Array(256)
   #keys: (Pick<PairKey, 'text' | 'characters'> | undefined)[] = []
   #texts: CellText[] = []
   count = 0
 
-  clear(source: Buffer): void {
-    this.#source = source
+  clear(): void {
     this.count = 0
     if (this.#keys.length > 0) this.#keys.length = 0
     if (this.#texts.length > 0) this.#texts.length = 0
@@ -33,7 +33,7 @@ export class Pairs {
     this.#places[place] = start
     this.#places[place + 1] = end
     this.#keys[this.count] = isEscaped
-      ? { text: undefined, characters: unescapeInside(this.#source.toString('latin1', start, end)) }
+      ? { text: undefined, characters: unescapeInside(textOf(start, end, 'latin1')) }
       : undefined
   }
 
@@ -71,9 +71,7 @@ export class Pairs {
   }
 
   keyCharacters(pair: number): string {
-    return (
-      this.#keys[pair]?.characters ?? this.#source.toString('latin1', this.keyStart(pair), this.keyEnd(pair))
-    )
+    return this.#keys[pair]?.characters ?? textOf(this.keyStart(pair), this.keyEnd(pair), 'latin1')
   }
 
   valueStart(pair: number): number {
@@ -88,17 +86,17 @@ export class Pairs {
     return this.#texts[pair]
   }
 
-  /** Writes the inside of a key. */
-  writeKey(row: RowBytes, pair: number): void {
+  /** Puts the inside of a key. */
+  putKey(pair: number): void {
     const text = this.keyText(pair)
-    if (text === undefined) row.slice(this.#source, this.keyStart(pair), this.keyEnd(pair))
-    else row.text(text)
+    if (text === undefined) putPiece(this.keyStart(pair), this.keyEnd(pair))
+    else putBytesText(text)
   }
 
-  writeValue(row: RowBytes, pair: number): void {
+  putValue(pair: number): void {
     const text = this.valueText(pair)
-    if (text === undefined) row.slice(this.#source, this.valueStart(pair), this.valueEnd(pair))
-    else row.text(text ?? 'null')
+    if (text === undefined) putPiece(this.valueStart(pair), this.valueEnd(pair))
+    else putBytesText(text ?? 'null')
   }
 
   /** The pairs from `from` up to `until` by key; of one key in the order they came, or in that of `tie`. */
@@ -139,7 +137,7 @@ export class Pairs {
     const start = this.keyStart(pair)
     if (this.keyEnd(pair) - start !== text.length) return false
     for (let index = 0; index < text.length; index++)
-      if (this.#source[start + index] !== text.charCodeAt(index)) return false
+      if (memory[start + index] !== text.charCodeAt(index)) return false
     return true
   }
 
@@ -148,13 +146,12 @@ export class Pairs {
       const [one, other] = [this.keyCharacters(left), this.keyCharacters(right)]
       return one < other ? -1 : one > other ? 1 : 0
     }
-    const source = this.#source
     const leftEnd = this.keyEnd(left)
     const rightEnd = this.keyEnd(right)
     let leftAt = this.keyStart(left)
     let rightAt = this.keyStart(right)
     while (leftAt < leftEnd && rightAt < rightEnd) {
-      const difference = (source[leftAt++] ?? 0) - (source[rightAt++] ?? 0)
+      const difference = (memory[leftAt++] ?? 0) - (memory[rightAt++] ?? 0)
       if (difference !== 0) return difference
     }
     return leftEnd - leftAt - (rightEnd - rightAt)

@@ -2,10 +2,12 @@
  * Any value of an event as text, as Snuba's Rust processors make it: a string as it is, a number as serde_json
  * prints it, an array or object as compact JSON with sorted keys.
  */
+import { arenaBytes, bytesOf, textOf } from '../../../std/arena.ts'
 import { floatText, JsonFloat, type LosslessValue, parseLossless } from '../../../std/lossless-json.ts'
 import type { CellText } from './cells.ts'
 import { type JsonScanner, toBytes } from './json-scanner.ts'
 
+const memory = arenaBytes()
 const unsignedMax = 2n ** 64n - 1n
 const signedMin = -(2n ** 63n)
 const digitsSafe = 15
@@ -16,46 +18,62 @@ const digitsSafe = 15
  */
 export function readUnicode(scanner: JsonScanner): CellText {
   if (scanner.takeString()) return undefined
-  switch (scanner.kind()) {
-    case 'null':
-      scanner.takeNull()
+  scanner.skip()
+  return unicodeAt(scanner.start, scanner.end)
+}
+
+/** The same for a value that has been found: from `start` up to `end`, with its quotes if it is a string. */
+export function unicodeAt(start: number, end: number): CellText {
+  switch (memory[start]) {
+    case 0x22:
+      return undefined
+    case 0x6e:
       return null
-    case 'number':
-      scanner.number()
-      return `"${numberText(scanner)}"`
-    case 'true':
-    case 'false':
-      return scanner.boolean() ? '"true"' : '"false"'
-    default: {
-      const start = scanner.at
-      scanner.skip()
-      const value = parseLossless(scanner.bytes.subarray(start, scanner.position))
-      return toBytes(JSON.stringify(sortedJson(value)))
-    }
+    case 0x74:
+      return '"true"'
+    case 0x66:
+      return '"false"'
+    case 0x5b:
+    case 0x7b:
+      return toBytes(JSON.stringify(sortedJson(parseLossless(bytesOf(start, end)))))
+    default:
+      return `"${numberTextAt(start, end)}"`
   }
 }
 
 /** A value of a context as text: as above, but booleans as Python prints them, and arrays and objects are null. */
 export function readContextValue(scanner: JsonScanner): CellText {
   if (scanner.takeString()) return undefined
-  switch (scanner.kind()) {
-    case 'number':
-      scanner.number()
-      return `"${numberText(scanner)}"`
-    case 'true':
-    case 'false':
-      return scanner.boolean() ? '"True"' : '"False"'
-    default:
-      scanner.skip()
+  scanner.skip()
+  switch (memory[scanner.start]) {
+    case 0x74:
+      return '"True"'
+    case 0x66:
+      return '"False"'
+    case 0x6e:
+    case 0x5b:
+    case 0x7b:
       return null
+    default:
+      return `"${numberTextAt(scanner.start, scanner.end)}"`
   }
 }
 
-/** The number read last as serde_json prints it. Integers that fit into no 64 bits have become floats. */
-export function numberText(scanner: JsonScanner): string {
-  const source = scanner.token()
-  if (scanner.isFloat) return floatText(Number(source))
+/** A number as serde_json prints it. Integers that fit into no 64 bits have become floats. */
+function numberTextAt(start: number, end: number): string {
+  const source = textOf(start, end, 'latin1')
+  if (!isInteger(start, end)) return floatText(Number(source))
   return source.length <= digitsSafe ? source : integerText(BigInt(source))
+}
+
+/** Whether a number has only digits and perhaps a sign, and is not -0, which is a float. */
+function isInteger(start: number, end: number): boolean {
+  const isNegative = memory[start] === 0x2d
+  for (let at = isNegative ? start + 1 : start; at < end; at++) {
+    const byte = memory[at] ?? 0
+    if (byte < 0x30 || byte > 0x39) return false
+  }
+  return !isNegative || memory[start + 1] !== 0x30
 }
 
 function integerText(value: bigint): string {

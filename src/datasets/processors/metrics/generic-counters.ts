@@ -8,7 +8,6 @@
  */
 import { Adler32 } from '../../../std/adler32.ts'
 import { constantPiece, put, putAscii, putUnsigned, reserve, writtenRow } from '../../../std/arena.ts'
-import { readText } from '../../../std/arena-json.ts'
 import { floatText } from '../../../std/lossless-json.ts'
 import {
   type CreateProcessor,
@@ -18,15 +17,11 @@ import {
   type Output,
   type ProcessorContext,
 } from '../../processor/processor.ts'
-import { putTruncated, readMessage, truncateToU32 } from '../message-fields.ts'
-import { timeMs } from '../seconds-to-ms.ts'
-import { metricField as field, MetricFields } from './metric.ts'
-import { hasEscape, isString, Tags } from './tags.ts'
+import { putTruncated, truncateToU32 } from '../message-fields.ts'
+import { hasTenSeconds, isEscalating, read, readCounter, receivedMs, tags } from './counters-message.ts'
+import { GenericCountersByColumns } from './generic-counters-columns.ts'
+import { metricField as field } from './metric.ts'
 
-const skips = { notCounter: 'not a counter', switchedOff: 'use case switched off' } as const
-const typeHeader = 'metric_type'
-const noLabels = {}
-const killSwitch = 'generic_metrics_use_case_killswitch'
 const timestamp = constantPiece(',"timestamp":')
 const retentionDays = constantPiece(',"retention_days":')
 const minRetentionDays = constantPiece(',"min_retention_days":')
@@ -43,12 +38,10 @@ const withoutMeta = constantPiece(',"record_meta":0}')
 /** More than the names of all columns and the numbers of the record take. */
 const rowBytesExtra = 1024
 
-const tags = new Tags(isString)
-/** Most messages are of another type, so tags are kept only when a row needs them. */
-const read = new MetricFields((at, depth) => tags.inspect(at, depth))
 const sum = new Adler32()
 
-export const createGenericCounters: CreateProcessor = (context) => new GenericCounters(context)
+export const createGenericCounters: CreateProcessor = (context) =>
+  context.format === 'Native' ? new GenericCountersByColumns(context) : new GenericCounters(context)
 
 class GenericCounters implements MessageProcessor {
   readonly #context: ProcessorContext
@@ -57,56 +50,16 @@ class GenericCounters implements MessageProcessor {
     this.#context = context
   }
 
-  process({ value, headers }: Message, output: Output): void {
-    const type = headers[typeHeader]
-    if (type !== undefined && type !== 'c') {
-      output.skip(skips.notCounter)
-      return
-    }
-    readMessage(value, read.set)
-    if (this.#isSwitchedOff()) {
-      output.skip(skips.switchedOff)
-      return
-    }
-    checkMetric()
-    const receivedMs = timeMs(Math.trunc(read.float(field.received)))
-    if (read.type() !== 'c') {
-      output.skip(skips.notCounter)
-      return
-    }
-    reserve(2 * value.length + rowBytesExtra)
+  process(message: Message, output: Output): void {
+    if (!readCounter(message, this.#context, output)) return
+    reserve(2 * message.value.length + rowBytesExtra)
     putRow(enforceRetention(read.unsigned(field.retentionDays, 0xffff), this.#context.retention))
-    output.times({ receivedMs })
+    output.times({ receivedMs: receivedMs() })
     output.splice(writtenRow(), '}')
   }
-
-  #isSwitchedOff(): boolean {
-    const option = this.#context.live()[killSwitch]
-    if (typeof option !== 'string') return false
-    if (!option.includes(read.text(field.useCaseId))) return false
-    this.#context.count('consumer_generic_metrics_killswitched_use_case', 1, noLabels)
-    return true
-  }
-}
-
-/** What a message of any type must have. The rest is checked when the row is written. */
-function checkMetric(): void {
-  read.string(field.useCaseId)
-  read.u64(field.orgId)
-  read.u64(field.projectId)
-  read.u64(field.metricId)
-  read.float(field.timestamp)
-  read.unsigned(field.retentionDays, 0xffff)
-  read.string(field.type)
-  if (!read.has(field.tags)) read.refuse(field.tags, 'an object')
-  if (!read.has(field.value)) read.refuse(field.value, 'a value')
-  if (!read.isMissing(field.samplingWeight)) read.float(field.samplingWeight)
-  if (!read.isMissing(field.aggregationOption)) read.string(field.aggregationOption)
-  tags.check()
 }
 
 function putRow(days: number): void {
-  tags.read(read.start(field.tags), 1)
   read.putIds('')
   put(timestamp)
   putUnsigned(truncateToU32(read.float(field.timestamp)))
@@ -132,10 +85,6 @@ function putRow(days: number): void {
   put(isEscalating() ? withoutMeta : withMeta)
 }
 
-function hasTenSeconds(): boolean {
-  return !read.isMissing(field.aggregationOption) && read.text(field.aggregationOption) === 'ten_second'
-}
-
 function timeseriesOf(): number {
   sum.reset()
   sum.digits(read.start(field.orgId), read.end(field.orgId))
@@ -143,16 +92,7 @@ function timeseriesOf(): number {
   sum.digits(read.start(field.metricId), read.end(field.metricId))
   for (let tag = 0; tag < tags.count; tag++) {
     tags.addName(tag, sum)
-    const start = tags.valueStart(tag)
-    const end = tags.valueEnd(tag)
-    if (!hasEscape(start, end)) sum.piece(start + 1, end - 1)
-    else sum.text(readText(start, end))
+    tags.addText(tag, sum)
   }
   return sum.sum()
-}
-
-function isEscalating(): boolean {
-  const length = read.end(field.useCaseId) - read.start(field.useCaseId)
-  // No other name of this length is worth decoding; an escape only makes a name longer.
-  return length >= 'escalating_issues'.length + 2 && read.text(field.useCaseId) === 'escalating_issues'
 }

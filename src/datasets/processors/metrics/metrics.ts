@@ -17,7 +17,6 @@ import {
 import { skipSpace, skipValue } from '../../../std/arena-json.ts'
 import { isU64, readFloat } from '../../../std/arena-numbers.ts'
 import { floatText } from '../../../std/lossless-json.ts'
-import { InvalidMessage } from '../../processor/invalid-message.ts'
 import {
   type CreateProcessor,
   enforceRetention,
@@ -27,9 +26,9 @@ import {
   type ProcessorContext,
 } from '../../processor/processor.ts'
 import { readWholeMessage, truncateToU32 } from '../message-fields.ts'
-import { timeMs } from '../seconds-to-ms.ts'
-import { metricField as field, MetricFields } from './metric.ts'
-import { Tags } from './tags.ts'
+import { metricField as field } from './metric.ts'
+import { MetricsByColumns } from './metrics-columns.ts'
+import { invalidValue, read, receivedMs, tags } from './metrics-message.ts'
 
 const memory = arenaBytes()
 
@@ -52,11 +51,10 @@ const rowBytesExtra = 1024
 /** An integer becomes a float in the row, `1` becomes `1.0`: no value is longer. */
 const valueBytesMax = 32
 
-const tags = new Tags(isU64)
-const read = new MetricFields((at, depth) => tags.read(at, depth))
 const sum = new Adler32()
 
-export const createMetrics: CreateProcessor = (context) => new Metrics(context)
+export const createMetrics: CreateProcessor = (context) =>
+  context.format === 'Native' ? new MetricsByColumns(context) : new Metrics(context)
 
 class Metrics implements MessageProcessor {
   readonly #context: ProcessorContext
@@ -94,10 +92,6 @@ class Metrics implements MessageProcessor {
     output.times({ receivedMs: receivedMs() })
     output.splice(writtenRow(), '}')
   }
-}
-
-function receivedMs(): number | undefined {
-  return read.isMissing(field.received) ? undefined : timeMs(Math.trunc(read.float(field.received)))
 }
 
 function timeseriesOf(): number {
@@ -156,8 +150,4 @@ function putFloat(start: number, end: number): void {
   const value = readFloat(start, end)
   if (value === undefined) throw invalidValue('numbers')
   putAscii(floatText(value))
-}
-
-function invalidValue(what: string): InvalidMessage {
-  return new InvalidMessage(`The field value must be an array of ${what}.`, { path: 'value' })
 }

@@ -6,6 +6,7 @@ import type { Adler32 } from '../../../std/adler32.ts'
 import { arenaBytes, putAscii, putByte, putCopy } from '../../../std/arena.ts'
 import { readText, skipSpace, skipString, skipValue } from '../../../std/arena-json.ts'
 import { isU64 } from '../../../std/arena-numbers.ts'
+import type { U64Column } from '../../processor/columns/number-columns.ts'
 import { InvalidMessage } from '../../processor/invalid-message.ts'
 
 const memory = arenaBytes()
@@ -15,20 +16,21 @@ const tagSpans = 4
 const u64Max = 2n ** 64n - 1n
 /** An escape in a name makes it longer than what it says; such names are rare enough to be decoded first. */
 const backslash = 0x5c
+const wrongValue = 'has a value of another type'
 
-/** Whether the piece is a value that a tag may have. */
-export type IsTagValue = (start: number, end: number) => boolean
+/** What values a metric's tags have: texts, or integers of 64 bits without a sign. */
+export type TagKind = 'texts' | 'integers'
 
 export class Tags {
   count = 0
-  readonly #isValue: IsTagValue
+  readonly #hasTexts: boolean
   #spans = new Int32Array(tagSpans * 16)
   #inserted = 0
   /** What is wrong with the tags read last; it is for `check` to say. */
   #problem: string | undefined = undefined
 
-  constructor(isValue: IsTagValue) {
-    this.#isValue = isValue
+  constructor(kind: TagKind) {
+    this.#hasTexts = kind === 'texts'
   }
 
   /** Reads the object at `start`, at most `depth` levels inside others, and returns the place after it. */
@@ -57,18 +59,39 @@ export class Tags {
     if (memory[at] === 0x7d) return at + 1
     for (;;) {
       const nameEnd = skipString(at)
-      const valueStart = skipSpace(skipMark(skipSpace(nameEnd), 0x3a))
-      const valueEnd = skipValue(valueStart, depth + 1)
-      if (!this.#isValue(valueStart, valueEnd)) this.#problem = 'has a value of another type'
+      let valueStart = memory[nameEnd] === 0x3a ? nameEnd + 1 : skipMark(skipSpace(nameEnd), 0x3a)
+      if ((memory[valueStart] ?? 0) <= 0x20) valueStart = skipSpace(valueStart)
+      const valueEnd = this.#hasTexts ? this.#textEnd(valueStart, depth) : this.#integerEnd(valueStart, depth)
       if (isKept) {
         this.#insert(at + 1, nameEnd - 1)
         this.#spans[tagSpans * this.#inserted + 2] = valueStart
         this.#spans[tagSpans * this.#inserted + 3] = valueEnd
       }
-      at = skipSpace(valueEnd)
+      at = (memory[valueEnd] ?? 0) <= 0x20 ? skipSpace(valueEnd) : valueEnd
       if (memory[at] === 0x7d) return at + 1
-      at = skipSpace(skipMark(at, 0x2c))
+      at = skipMark(at, 0x2c)
+      if ((memory[at] ?? 0) <= 0x20) at = skipSpace(at)
     }
+  }
+
+  /** The place after a value that should be a text. */
+  #textEnd(start: number, depth: number): number {
+    if (memory[start] === 0x22) return skipString(start)
+    this.#problem = wrongValue
+    return skipValue(start, depth + 1)
+  }
+
+  /** The place after a value that should be an integer. */
+  #integerEnd(start: number, depth: number): number {
+    let end = start
+    // Nineteen digits without a zero before them are in range.
+    if (memory[start] !== 0x30) while (((memory[end] ?? 0) - 0x30) >>> 0 < 10) end++
+    const mark = memory[end]
+    const isPlain = end > start && end - start < 20 && (mark === 0x2c || mark === 0x7d)
+    if (isPlain) return end
+    end = skipValue(start, depth + 1)
+    if (!isU64(start, end)) this.#problem = wrongValue
+    return end
   }
 
   nameStart(tag: number): number {
@@ -98,6 +121,17 @@ export class Tags {
     }
   }
 
+  /** Adds the name as an integer to a column, and its bytes to a sum. */
+  putName(tag: number, column: U64Column, sum: Adler32): void {
+    const start = this.nameStart(tag)
+    const end = this.nameEnd(tag)
+    if ((memory[start] !== 0x30 || end - start === 1) && column.putDigits(start, end)) sum.piece(start, end)
+    else {
+      column.put(BigInt(parseIndex(this.nameText(tag))))
+      this.addName(tag, sum)
+    }
+  }
+
   /** Writes the values as they are, with commas between them. */
   putValues(): void {
     for (let tag = 0; tag < this.count; tag++) {
@@ -115,6 +149,14 @@ export class Tags {
     const end = this.nameEnd(tag)
     if (!hasEscape(start, end)) sum.piece(start, end)
     else sum.text(this.nameText(tag))
+  }
+
+  /** Adds the bytes of what a string says that is the tag's value. */
+  addText(tag: number, sum: Adler32): void {
+    const start = this.valueStart(tag)
+    const end = this.valueEnd(tag)
+    if (!hasEscape(start, end)) sum.piece(start + 1, end - 1)
+    else sum.text(readText(start, end))
   }
 
   /** Puts a tag in its place; most messages have few, and many of them in order. */
@@ -188,12 +230,7 @@ function skipMark(at: number, mark: number): number {
   return at + 1
 }
 
-/** Whether the tag's value is a string. */
-export function isString(start: number): boolean {
-  return memory[start] === 0x22
-}
-
-export function hasEscape(start: number, end: number): boolean {
+function hasEscape(start: number, end: number): boolean {
   for (let place = start; place < end; place++) if (memory[place] === backslash) return true
   return false
 }

@@ -21,39 +21,13 @@ import type {
   ProcessorContext,
 } from '../../processor/processor.ts'
 import { readMessage } from '../message-fields.ts'
-import { PayloadFields } from '../payload/payload-fields.ts'
-import { payloadSeconds } from '../payload/payload-time.ts'
+import { LlmProxyCostByColumns } from './llm-proxy-cost-columns.ts'
+import { fields, kinds, secondsOf } from './llm-proxy-cost-message.ts'
 
 const memory = arenaBytes()
 
-/** Fields in the order of the columns. All may be absent, none may be null. */
-const kinds = {
-  timestamp: 'time',
-  org_id: 'u64',
-  project_id: 'u64',
-  feature: 'string',
-  model: 'string',
-  region: 'string',
-  call_type: 'string',
-  prompt_tokens: 'u32',
-  completion_tokens: 'u32',
-  cache_read_tokens: 'u32',
-  cache_write_tokens: 'u32',
-  total_cost_usd: 'float',
-  input_cost_usd: 'float',
-  output_cost_usd: 'float',
-  cache_read_cost_usd: 'float',
-  cache_write_cost_usd: 'float',
-  litellm_cost_usd: 'float',
-  is_long_context: 'u8',
-  is_regional: 'u8',
-  response_time_ms: 'float',
-  litellm_call_id: 'string',
-} as const
-
 type Kind = (typeof kinds)[keyof typeof kinds]
 const zeros: Record<Kind, string> = { time: '0', u64: '0', u32: '0', u8: '0', string: '""', float: '0.0' }
-const fields = new PayloadFields(Object.keys(kinds))
 const columns = Object.entries(kinds).map(([name, kind], index) => ({
   kind,
   name: constantPiece(`${index === 0 ? '{' : ','}"${name}":`),
@@ -62,7 +36,8 @@ const columns = Object.entries(kinds).map(([name, kind], index) => ({
 /** More than the names of all columns and their zeros take. */
 const rowBytesExtra = 1024
 
-export const createLlmProxyCost: CreateProcessor = (context) => new LlmProxyCost(context)
+export const createLlmProxyCost: CreateProcessor = (context) =>
+  context.format === 'Native' ? new LlmProxyCostByColumns(context) : new LlmProxyCost(context)
 
 class LlmProxyCost implements MessageProcessor {
   readonly #context: ProcessorContext
@@ -91,14 +66,8 @@ class LlmProxyCost implements MessageProcessor {
     if (kind === 'string') fields.putString(field)
     else if (kind === 'float') this.#writeFloat(field)
     else if (kind === 'u64') fields.putU64(field)
-    else if (kind === 'time') putUnsigned(this.#seconds(field))
+    else if (kind === 'time') putUnsigned(secondsOf(this.#context))
     else putUnsigned(fields.unsigned(field, kind === 'u32' ? 0xffff_ffff : 0xff))
-  }
-
-  #seconds(field: number): number {
-    if (memory[fields.start(field)] !== 0x22) fields.refuse(field, 'a string')
-    const seconds = payloadSeconds(fields.start(field), fields.end(field))
-    return seconds ?? Math.floor(this.#context.nowMs() / 1000)
   }
 
   /** A number's own text, which reads back the same, with a fraction if it has none. */

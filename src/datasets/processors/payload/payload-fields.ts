@@ -3,16 +3,7 @@
  * Texts and integers are copied as they stand in the message; only what a column changes is computed. As
  * strict as the structs of Snuba's processors: see `message-fields.ts`.
  */
-import {
-  arenaBytes,
-  constantPiece,
-  type Piece,
-  put,
-  putAscii,
-  putByte,
-  putCopy,
-  putUuid,
-} from '../../../std/arena.ts'
+import { arenaBytes, constantPiece, type Piece, put, putAscii, putByte, putCopy } from '../../../std/arena.ts'
 import {
   fieldEnd,
   fieldStart,
@@ -23,8 +14,8 @@ import {
   skipValue,
 } from '../../../std/arena-json.ts'
 import { isU64, readFloat, readUnsigned } from '../../../std/arena-numbers.ts'
+import { putUuidOf } from '../../../std/arena-uuid.ts'
 import { floatText } from '../../../std/lossless-json.ts'
-import { parseUuid } from '../../../std/uuid.ts'
 import { InvalidMessage } from '../../processor/invalid-message.ts'
 import { invalidJson } from '../message-fields.ts'
 
@@ -32,8 +23,6 @@ const memory = arenaBytes()
 const letterN = 0x6e
 const quote = 0x22
 const openBrace = 0x7b
-const hexKinds = new Uint8Array(256)
-for (const digit of '0123456789abcdef') hexKinds[digit.charCodeAt(0)] = 1
 
 /** Pieces of rows that stand for a value that is not there. */
 export const emptyText = constantPiece('""')
@@ -205,21 +194,6 @@ export class PayloadFields {
   }
 }
 
-/** Puts the UUID of the string from `start` to `end`, quotes included; `false` if it is none. */
-export function putUuidOf(start: number, end: number): boolean {
-  if (memory[start] !== quote) return false
-  if (end - start === 34 && hasOnlyHex(start + 1, end - 1)) {
-    putByte(quote)
-    putUuid(start + 1)
-    putByte(quote)
-    return true
-  }
-  const uuid = parseUuid(readText(start, end))
-  if (uuid === undefined) return false
-  putQuoted(uuid)
-  return true
-}
-
 /** Puts a string of ASCII characters that need no escapes. */
 export function putQuoted(ascii: string): void {
   putByte(quote)
@@ -230,9 +204,4 @@ export function putQuoted(ascii: string): void {
 /** A number as a column of floats has it: with a fraction. */
 export function putFloat(value: number): void {
   putAscii(floatText(value))
-}
-
-function hasOnlyHex(start: number, end: number): boolean {
-  for (let place = start; place < end; place++) if (hexKinds[memory[place] ?? 0] !== 1) return false
-  return true
 }

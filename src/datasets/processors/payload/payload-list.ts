@@ -2,7 +2,7 @@
 import { arenaBytes, putByte, putCopy } from '../../../std/arena.ts'
 import { skipSpace, skipValue } from '../../../std/arena-json.ts'
 import { isU64 } from '../../../std/arena-numbers.ts'
-import { putUuidOf } from './payload-fields.ts'
+import { putUuidOf } from '../../../std/arena-uuid.ts'
 
 const memory = arenaBytes()
 

@@ -4,44 +4,48 @@
  */
 import {
   arenaBytes,
+  bytesOf,
   constantPiece,
   cutRow,
+  loadMessage,
   put,
   putByte,
   putCopy,
   reserve,
   rowEnd,
-  writtenRow,
 } from '../../../std/arena.ts'
-import { fieldEnd, fieldStart, findFields, JsonFieldSet, skipSpace } from '../../../std/arena-json.ts'
+import { fieldEnd, fieldStart, skipSpace, skipValue } from '../../../std/arena-json.ts'
 import { isU64 } from '../../../std/arena-numbers.ts'
 import { InvalidMessage } from '../../processor/invalid-message.ts'
 import type { CreateProcessor, Message, MessageProcessor, Output } from '../../processor/processor.ts'
-import { FieldColumns, FieldReader, invalidJson, readMessage } from '../message-fields.ts'
+import { CopiedColumns } from '../copied-columns.ts'
+import { FieldReader } from '../message-fields.ts'
 import { timeMs } from '../seconds-to-ms.ts'
 
 const memory = arenaBytes()
 
-const shared = new FieldColumns([
-  { field: 'environment', kind: 'string', absent: 'null', null: 'null' },
-  { field: 'platform', kind: 'string' },
-  { field: 'profile_id', kind: 'uuid' },
-  { field: 'project_id', kind: 'u64' },
-  { field: 'release', kind: 'string', absent: 'null', null: 'null' },
-  { field: 'retention_days', kind: 'u32' },
-  { field: 'timestamp', kind: 'u64' },
-  { field: 'start_timestamp', kind: 'micros', absent: 'null', null: 'null' },
-  { field: 'end_timestamp', kind: 'micros', absent: 'null', null: 'null' },
-  { field: 'transaction_name', kind: 'string' },
-  { field: 'profiling_type', kind: 'string', absent: 'null', null: 'null' },
-  { field: 'materialization_version', kind: 'u8', absent: '0', null: '0' },
-])
-const fields = new JsonFieldSet([...shared.names, 'received', 'functions'])
-const read = new FieldReader(fields)
-const received = fields.names.indexOf('received')
-const functions = fields.names.indexOf('functions')
+const shared = new CopiedColumns(
+  [
+    { field: 'environment', kind: 'string', absent: 'null', null: 'null' },
+    { field: 'platform', kind: 'string' },
+    { field: 'profile_id', kind: 'uuid' },
+    { field: 'project_id', kind: 'u64' },
+    { field: 'release', kind: 'string', absent: 'null', null: 'null' },
+    { field: 'retention_days', kind: 'u32' },
+    { field: 'timestamp', kind: 'u64' },
+    { field: 'start_timestamp', kind: 'micros', absent: 'null', null: 'null' },
+    { field: 'end_timestamp', kind: 'micros', absent: 'null', null: 'null' },
+    { field: 'transaction_name', kind: 'string' },
+    { field: 'profiling_type', kind: 'string', absent: 'null', null: 'null' },
+    { field: 'materialization_version', kind: 'u8', absent: '0', null: '0' },
+  ],
+  { others: ['received', 'functions'] },
+)
+const read = new FieldReader(shared.set)
+const received = shared.set.names.indexOf('received')
+const functions = shared.set.names.indexOf('functions')
 
-const own = new FieldColumns(
+const own = new CopiedColumns(
   [
     { field: 'fingerprint', kind: 'u64' },
     { field: 'function', kind: 'string', column: 'name' },
@@ -49,10 +53,9 @@ const own = new FieldColumns(
     { field: 'package', kind: 'string' },
     { field: 'thread_id', kind: 'string', absent: '""', null: '""' },
   ],
-  'functions[].',
+  { others: ['self_times_ns'], path: 'functions[].', base: 2 * shared.set.names.length },
 )
-const ownSet = new JsonFieldSet([...own.names, 'self_times_ns'], 2 * fields.names.length)
-const selfTimes = ownSet.names.indexOf('self_times_ns')
+const selfTimes = own.set.names.indexOf('self_times_ns')
 
 /** Columns that no message fills any more. */
 const constants = constantPiece(
@@ -64,60 +67,83 @@ const durations = constantPiece(',"durations":[')
 const u64Digits = 20
 /** More than the names of all columns and numbers that grow take. */
 const rowBytesExtra = 1024
+/** The same for the columns of one function. */
+const ownBytesExtra = 256
+
+shared.set.readers[functions] = putFunctions
+own.set.readers[selfTimes] = skipTimes
+
+/** Where the functions' own columns begin in the arena, one after the other, and where the last ones end. */
+const ownStarts: number[] = []
+/** Where the times began that were read last, if they can be copied as they are. */
+let compactTimes = 0
 
 export const createFunctions: CreateProcessor = () => new Functions()
 
+/** The functions' own columns are put down where the message has them, amid those that all rows share. */
 class Functions implements MessageProcessor {
   process({ value }: Message, output: Output): void {
-    readMessage(value, fields)
-    reserve(value.length + rowBytesExtra)
+    ownStarts.length = 0
+    loadMessage(value)
+    reserve(3 * value.length + rowBytesExtra)
+    const start = rowEnd()
+    compactTimes = 0
     put(constants)
-    shared.put(fields)
+    shared.putMessage(value)
+    if (memory[read.start(functions)] !== 0x5b || !read.has(functions)) read.refuse(functions, 'an array')
     const originMs = timeMs(read.seconds(received))
-    if (putFunctions(output) > 0) output.times({ originMs })
+    const end = rowEnd()
+    const firstOwn = ownStarts[0]
+    const lastOwn = ownStarts.at(-1)
+    if (firstOwn === undefined || lastOwn === undefined) return
+    output.times({ originMs })
+    for (let index = 0; index + 1 < ownStarts.length; index++) {
+      reserve(end - start + rowBytesExtra)
+      putCopy(start, firstOwn)
+      putCopy(lastOwn, end)
+      putCopy(ownStarts[index] ?? 0, ownStarts[index + 1] ?? 0)
+      putByte(0x7d)
+      output.splice(bytesOf(end, rowEnd()), '}')
+      cutRow(end)
+    }
   }
 }
 
-/** Adds a row for each function and answers how many there are. */
-function putFunctions(output: Output): number {
-  const sharedEnd = rowEnd()
-  if (memory[read.start(functions)] !== 0x5b || !read.has(functions)) read.refuse(functions, 'an array')
-  let at = skipSpace(read.start(functions) + 1)
-  let rows = 0
-  while (memory[at] !== 0x5d) {
-    cutRow(sharedEnd)
-    at = skipSpace(putFunction(at))
-    output.splice(writtenRow(), '}')
-    rows++
-    if (memory[at] === 0x2c) at = skipSpace(at + 1)
+/** Puts the own columns of all functions of the array at `at` down, and returns the place after it. */
+function putFunctions(at: number, depth: number): number {
+  if (memory[at] !== 0x5b) return skipValue(at, depth)
+  shared.flush()
+  let place = skipSpace(at + 1)
+  if (memory[place] === 0x5d) return place + 1
+  for (;;) {
+    ownStarts.push(rowEnd())
+    place = skipSpace(putFunction(place, depth + 1))
+    if (memory[place] === 0x5d) break
+    if (memory[place] !== 0x2c) throw new SyntaxError('Expected a comma between functions.')
+    place = skipSpace(place + 1)
   }
-  return rows
+  ownStarts.push(rowEnd())
+  return place + 1
 }
 
 /** Adds the columns of the function at `at` to the row and answers where it ends. */
-function putFunction(at: number): number {
-  if (memory[at] !== 0x7b) throw new InvalidMessage('A function must be an object.', { path: 'functions[]' })
-  const end = findFunction(at)
-  own.put(ownSet)
-  put(durations)
-  putIntegers(fieldStart(ownSet.base, selfTimes), fieldEnd(ownSet.base, selfTimes))
-  putByte(0x5d)
-  putByte(0x7d)
-  return end
-}
-
-function findFunction(at: number): number {
-  try {
-    return findFields(at, ownSet, 2)
-  } catch (error) {
-    throw invalidJson(error)
+function putFunction(at: number, depth: number): number {
+  if (memory[at] !== 0x7b) {
+    skipValue(at, depth)
+    throw new InvalidMessage('A function must be an object.', { path: 'functions[]' })
   }
+  reserve(ownBytesExtra)
+  const end = own.putObject(at, depth)
+  put(durations)
+  putIntegers(fieldStart(own.set.base, selfTimes), fieldEnd(own.set.base, selfTimes))
+  putByte(0x5d)
+  return end
 }
 
 /** Copies the integers of the array from `start` up to `end`, which is valid JSON, without the space in it. */
 function putIntegers(start: number, end: number): void {
   if (start === 0 || memory[start] !== 0x5b) throw invalidTimes()
-  if (isCompact(start + 1, end - 1)) {
+  if (start === compactTimes) {
     putCopy(start + 1, end - 1)
     return
   }
@@ -135,17 +161,22 @@ function putIntegers(start: number, end: number): void {
   }
 }
 
-/** Whether only digits and commas stand there, and no integer has so many digits that it may be too large. */
-function isCompact(start: number, end: number): boolean {
-  let digits = 0
-  for (let place = start; place < end; place++) {
+/** Skips times, and sees whether there are only integers that surely fit, and commas. */
+function skipTimes(at: number, depth: number): number {
+  let from = at + 1
+  if (memory[at] !== 0x5b) return skipValue(at, depth)
+  for (let place = from; ; place++) {
     const byte = memory[place] ?? 0
-    if (isDigit(byte)) digits++
-    else if (byte !== 0x2c) return false
-    else digits = 0
-    if (digits === u64Digits) return false
+    if (isDigit(byte)) continue
+    const digits = place - from
+    const isPlain = digits > 0 && digits < u64Digits && (digits === 1 || memory[from] !== 0x30)
+    if (!isPlain || (byte !== 0x2c && byte !== 0x5d)) return skipValue(at, depth)
+    if (byte === 0x5d) {
+      compactTimes = at
+      return place + 1
+    }
+    from = place + 1
   }
-  return true
 }
 
 function isDigit(byte: number): boolean {

@@ -1,18 +1,7 @@
 /** Metadata of transaction profiles: one row a message. Behaviour of Snuba's ProfilesMessageProcessor. */
-import { constantPiece, put, putByte, putUnsigned, reserve, writtenRow } from '../../../std/arena.ts'
-import { JsonFieldSet } from '../../../std/arena-json.ts'
-import type {
-  CreateProcessor,
-  Message,
-  MessageProcessor,
-  Output,
-  ProcessorContext,
-} from '../../processor/processor.ts'
-import { FieldColumns, FieldReader, readMessage } from '../message-fields.ts'
-import { timeMs } from '../seconds-to-ms.ts'
-import { retentionOf } from './retention.ts'
+import { createProfileRows } from './profile-row.ts'
 
-const columns = new FieldColumns([
+export const createProfiles = createProfileRows([
   { field: 'android_api_level', kind: 'u32', absent: 'null', null: 'null' },
   { field: 'architecture', kind: 'string', absent: 'null', null: 'null' },
   { field: 'device_classification', kind: 'string', absent: '""' },
@@ -35,37 +24,3 @@ const columns = new FieldColumns([
   { field: 'version_code', kind: 'string' },
   { field: 'version_name', kind: 'string' },
 ])
-const fields = new JsonFieldSet([...columns.names, 'retention_days'])
-const read = new FieldReader(fields)
-const received = fields.names.indexOf('received')
-const retentionDays = fields.names.indexOf('retention_days')
-const offsetColumn = constantPiece('{"offset":')
-const partitionColumn = constantPiece(',"partition":')
-const retentionColumn = constantPiece(',"retention_days":')
-/** More than the names of all columns, UUIDs with hyphens and numbers of the record take. */
-const rowBytesExtra = 1024
-
-export const createProfiles: CreateProcessor = (context) => new Profiles(context)
-
-class Profiles implements MessageProcessor {
-  readonly #context: ProcessorContext
-
-  constructor(context: ProcessorContext) {
-    this.#context = context
-  }
-
-  process({ value, offset, partition }: Message, output: Output): void {
-    readMessage(value, fields)
-    reserve(value.length + rowBytesExtra)
-    put(offsetColumn)
-    putUnsigned(offset)
-    put(partitionColumn)
-    putUnsigned(partition)
-    put(retentionColumn)
-    putUnsigned(retentionOf(read, retentionDays, this.#context.retention))
-    columns.put(fields)
-    putByte(0x7d)
-    output.times({ originMs: timeMs(read.seconds(received)) })
-    output.splice(writtenRow(), '}')
-  }
-}

@@ -13,7 +13,7 @@ import {
   reserve,
   textOf,
 } from '../../../std/arena.ts'
-import { readText, skipSpace, skipString, skipValue } from '../../../std/arena-json.ts'
+import { escapesPassed, readText, skipSpace, skipString, skipValue } from '../../../std/arena-json.ts'
 import { isI64, isU64, readFloat } from '../../../std/arena-numbers.ts'
 import { floatText, parseLosslessText } from '../../../std/lossless-json.ts'
 import { InvalidMessage } from '../../processor/invalid-message.ts'
@@ -68,8 +68,9 @@ export class StatsText {
   #collect(start: number): boolean {
     let at = skipSpace(start + 1)
     while (memory[at] === quote) {
+      const escapesBefore = escapesPassed()
       const nameEnd = skipString(at)
-      if (hasBackslash(at, nameEnd)) return false
+      if (escapesPassed() !== escapesBefore) return false
       const valueStart = skipSpace(skipSpace(nameEnd) + 1)
       const valueEnd = skipValue(valueStart, 0)
       if (!this.#isLeftOut(valueStart)) {

@@ -87,7 +87,7 @@ function compareRows(left: ComparedRow, right: ComparedRow, place: Place): Diffe
     const valueAt = (values: typeof one.values, format: RowFormat) => {
       const value = fieldOf(values, name)
       if (!isMixed || type === undefined) return value
-      if (format === 'JSONEachRow') return typedValue(value, type)
+      if (format === 'JSONEachRow') return typedValue(value ?? literalDefault(value, column), type)
       return value === undefined ? undefined : finiteValue(value)
     }
     const mayBeNull = type !== undefined && isNullable(type) && column?.default === undefined
@@ -99,6 +99,13 @@ function compareRows(left: ComparedRow, right: ComparedRow, place: Place): Diffe
     if (found !== undefined) return found
   }
   return undefined
+}
+
+/** What a field that is left out becomes in a column whose default is a number; other defaults are unknown here. */
+function literalDefault(value: null | undefined, column: TableColumn | undefined): LosslessValue | undefined {
+  const text = column?.default
+  if (value === null || text === undefined || !/^\d+$/.test(text)) return value
+  return BigInt(text)
 }
 
 function fieldOf(values: Readonly<Record<string, LosslessValue>>, name: string): LosslessValue | undefined {

@@ -1,6 +1,7 @@
 /** A row as it would reach ClickHouse, read back; what ClickHouse would refuse or misread is a problem. */
 import { isUtf8 } from 'node:buffer'
 import { JsonFloat, type LosslessValue, parseLosslessText } from '../../../std/lossless-json.ts'
+import { readNative } from '../../processor/columns/read-native.ts'
 import type { RowFormat } from '../../processor/processor.ts'
 import type { MadeRow } from '../../processor/run-message.ts'
 import type { TableColumn } from '../../storage/storage.ts'
@@ -15,7 +16,7 @@ export function readRow(
   columns: readonly TableColumn[],
 ): ReadRow {
   try {
-    return { values: format === 'RowBinary' ? readRowBinary(bytes, written(columns)) : readJsonRow(bytes) }
+    return { values: valuesOf(bytes, format, columns) }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     return {
@@ -23,6 +24,18 @@ export function readRow(
       problem: `a row that cannot be read: ${why} ${bytes.toString('latin1').slice(0, 200)}`,
     }
   }
+}
+
+function valuesOf(
+  bytes: Buffer,
+  format: RowFormat,
+  columns: readonly TableColumn[],
+): Readonly<Record<string, LosslessValue>> {
+  if (format === 'JSONEachRow') return readJsonRow(bytes)
+  if (format === 'RowBinary') return readRowBinary(bytes, written(columns))
+  const [row, ...others] = readNative(bytes)
+  if (row === undefined || others.length > 0) throw new RangeError('It is not one row.')
+  return row
 }
 
 /** Columns that an insert names: all that ClickHouse does not compute. */
