@@ -179,6 +179,7 @@ function noBlobs(): Blobs {
     get: async () => undefined,
     delete: async () => false,
     async *list() {},
+    presign: async () => undefined,
     async [Symbol.asyncDispose]() {},
   }
 }

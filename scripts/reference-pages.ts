@@ -7,7 +7,8 @@ import { errorRegister } from '../src/errors/register.ts'
 import { dropReasons } from '../src/event/drop.ts'
 import { configSchema } from '../src/platform/config/config.ts'
 import { settingsOf } from '../src/platform/config/settings.ts'
-import { type MetricEntry, metricRegister } from '../src/telemetry/register.ts'
+import type { MetricEntry } from '../src/telemetry/register/metric-entry.ts'
+import { metricRegister } from '../src/telemetry/register.ts'
 import { storagePages } from './storage-pages.ts'
 
 export function referencePages(): Record<string, string> {
@@ -68,7 +69,8 @@ function metricsPage(): string {
   return `${madeBy}# Metrics
 
 \`GET /metrics\` answers them in the Prometheus text format. Labels are closed sets: never a team, a token or a
-distinct id.
+distinct id. Beside them stand those of the process, by prom-client's names: \`process_*\` for memory, CPU and
+handles, \`nodejs_*\` for the event loop, the heap and its collections.
 
 | Name | Kind | Labels | What it measures |
 |---|---|---|---|

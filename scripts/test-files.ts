@@ -5,16 +5,26 @@ import type { SourceFile } from '../test/support/tidy/source.ts'
 
 const sources = readSources()
 
-/** Every test file. Those that take long come first, so that no core is idle while the last one runs. */
+/** Every test that needs nothing but what is installed with Rowmill. */
 export function allTests(): string[] {
-  const paths = sources.map(({ path }) => path).filter((path) => path.endsWith('.test.ts'))
-  const isLong = (path: string): boolean => /^test\/(crash|system)\//.test(path)
+  return testsWhere((path) => !isOutside(path))
+}
+
+/** Tests on engines that somebody else installs. */
+export function outsideTests(): string[] {
+  return testsWhere(isOutside)
+}
+
+/** Those that take long come first, so that no core is idle while the last one runs. */
+function testsWhere(isWanted: (path: string) => boolean): string[] {
+  const paths = sources.map(({ path }) => path).filter((path) => path.endsWith('.test.ts') && isWanted(path))
+  const isLong = (path: string): boolean => /^test\/(crash|system|engines\/(fleet|kafka))\//.test(path)
   return [...paths.filter(isLong), ...paths.filter((path) => !isLong(path))]
 }
 
-/** Tests that import one of `targets` or a file of the tests that does; the product's own imports do not count. */
-export function testsThatReach(targets: readonly string[]): string[] {
-  return allTests().filter((path) => [...reachedByTest(path)].some((file) => targets.includes(file)))
+/** Those of `tests` that import `target` or a file of the tests that does; the product's own imports do not count. */
+export function testsThatReach(tests: readonly string[], target: string): string[] {
+  return tests.filter((path) => reachedByTest(path).has(target))
 }
 
 /** Tests that start no engine, no browser and no process. */
@@ -26,6 +36,10 @@ export function quickTests(): string[] {
       return source === undefined || !isTestCode(file) || !startsSomething(source)
     }),
   )
+}
+
+function isOutside(path: string): boolean {
+  return path.startsWith('test/engines/')
 }
 
 function reachedByTest(path: string): Set<string> {

@@ -8,6 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isRowmillError } from '../errors/rowmill-error.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Database } from '../ports/database.ts'
 import type { Log } from '../ports/log.ts'
@@ -21,6 +22,7 @@ import type { ApiConfig } from './config.ts'
 import { createDeletionRoutes } from './deletions/deletion-routes.ts'
 import { createEventRoutes } from './events/event-routes.ts'
 import { createGroupRoutes } from './groups/group-routes.ts'
+import { createJobRoutes } from './jobs/job-routes.ts'
 import { openApiDocument } from './openapi.ts'
 import { createPersonRoutes } from './persons/person-routes.ts'
 import { notFound, Problem, problemOf } from './problem.ts'
@@ -40,6 +42,8 @@ export type ApiPorts = {
   clock: Clock
   random: Random
   logger: Logger
+  /** The job queue; its routes are there only with it. */
+  jobs?: Jobs | undefined
   /** Hears of projects that are changed here. */
   changes?: ProjectChanges
 }
@@ -60,6 +64,7 @@ export function createApiRoutes(ports: ApiPorts, config: ApiConfig): ApiRoute[] 
     ...createPersonRoutes(ports, config),
     ...createGroupRoutes(ports, config),
     ...createDeletionRoutes(ports),
+    ...(ports.jobs === undefined ? [] : createJobRoutes(ports.jobs, config)),
     ...createAuditRoutes(ports),
     ...createTraceRoutes(ports),
     ...createTopicRoutes(ports),

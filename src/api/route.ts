@@ -27,7 +27,17 @@ export type ApiRoute = {
   /** With `:name` parameters; `:project_id` loads the project. */
   path: string
   summary: string
-  tag: 'projects' | 'keys' | 'query' | 'events' | 'persons' | 'groups' | 'deletions' | 'topics' | 'proof'
+  tag:
+    | 'projects'
+    | 'keys'
+    | 'query'
+    | 'events'
+    | 'persons'
+    | 'groups'
+    | 'deletions'
+    | 'jobs'
+    | 'topics'
+    | 'proof'
   query: z.ZodType | undefined
   body: z.ZodType | undefined
   /** Status of success and its body. */

@@ -20,6 +20,9 @@ type Invocation = {
   environment: Readonly<Record<string, string | undefined>>
   terminal: Terminal
   signal: AbortSignal
+  /** See `CommandContext`. */
+  abandon?: AbortSignal
+  onStopLimit?: (ms: number) => void
 }
 
 /** Settings that have a short option of their own. */
@@ -66,6 +69,8 @@ async function runCommand(
     isJson: options.json === true || !invocation.terminal.isInteractive,
     terminal: invocation.terminal,
     signal: invocation.signal,
+    abandon: invocation.abandon ?? new AbortController().signal,
+    tellStopLimit: (ms) => invocation.onStopLimit?.(ms),
     config: (settings = {}) => {
       const sources = configSources(invocation.environment, options, shorthands)
       const loaded = loadConfig(configSchema, { ...sources, flags: { ...settings, ...sources.flags } })

@@ -26,6 +26,10 @@ export type CommandContext = {
   terminal: Terminal
   /** Aborts at SIGINT or SIGTERM. */
   signal: AbortSignal
+  /** Aborts at the second one: what is in hand is not waited for. */
+  abandon: AbortSignal
+  /** Says how long a gentle stop may take. */
+  tellStopLimit: (ms: number) => void
 }
 
 export type Command = {

@@ -10,6 +10,7 @@ import { produceCommand } from './commands/consumer/produce.ts'
 import { proveCommand } from './commands/consumer/prove.ts'
 import { storageCommand } from './commands/consumer/storage.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { jobsCommand } from './commands/jobs/jobs.ts'
 import { keysCommand } from './commands/keys.ts'
 import { loadCommand } from './commands/load.ts'
 import { migrateCommand } from './commands/migrate.ts'
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   storageCommand,
   processorCommand,
   proveCommand,
+  jobsCommand,
   projectCommand,
   keysCommand,
   queryCommand,

@@ -6,6 +6,11 @@
 export type ErrorEntry = { status: number; retry: boolean; means: string }
 
 export const errorRegister = {
+  BLOBS_REFUSED: {
+    status: 500,
+    retry: false,
+    means: 'The object store refused; the message names the bucket, the cause and what to set.',
+  },
   BLOBS_UNAVAILABLE: { status: 503, retry: true, means: 'The blob store could not be read or written.' },
   BLOB_KEY_INVALID: {
     status: 400,
@@ -60,12 +65,27 @@ export const errorRegister = {
     retry: false,
     means: 'The position of a group cannot be set while somebody reads for it.',
   },
+  JOBS_FULL: {
+    status: 503,
+    retry: true,
+    means: 'More jobs wait than the queue may hold.',
+  },
+  JOB_INVALID: {
+    status: 400,
+    retry: false,
+    means: 'A job that was to be created or changed breaks a rule of the queue.',
+  },
   LEASE_LOST: {
     status: 500,
     retry: false,
     means: 'A consumer used a partition that is no longer leased to it.',
   },
   LOG_CORRUPT: { status: 500, retry: false, means: 'A segment of the log does not match its checksums.' },
+  LOG_FOREIGN: {
+    status: 500,
+    retry: false,
+    means: 'A log that several processes share has worked with another relational store.',
+  },
   LOG_FULL: {
     status: 503,
     retry: true,
@@ -93,6 +113,23 @@ export const errorRegister = {
     status: 400,
     retry: false,
     means: 'A live option is unknown, or its value does not fit.',
+  },
+  OUTBOUND_BUSY: { status: 503, retry: true, means: 'Too many outbound requests wait already.' },
+  OUTBOUND_FAILED: {
+    status: 502,
+    retry: true,
+    means: 'An outbound request got no answer: the connection could not be made, or broke off.',
+  },
+  OUTBOUND_REFUSED: {
+    status: 403,
+    retry: false,
+    means: 'An outbound request goes where it may not, or breaks another rule of the address policy.',
+  },
+  OUTBOUND_TIMEOUT: { status: 504, retry: true, means: 'An outbound request took longer than it may.' },
+  OUTBOUND_TOO_LARGE: {
+    status: 502,
+    retry: false,
+    means: 'An outbound request or its answer is larger than it may be.',
   },
   PAYLOADS_INVALID: {
     status: 400,
@@ -122,6 +159,32 @@ export const errorRegister = {
   RECORD_TOO_LARGE: { status: 413, retry: false, means: 'A record is larger than the log accepts.' },
   REQUEST_INVALID: { status: 400, retry: false, means: 'A request could not be understood.' },
   ROUTE_UNKNOWN: { status: 404, retry: false, means: 'There is nothing at this path.' },
+  SANDBOX_BUSY: { status: 503, retry: true, means: 'Too many calls wait for the sandbox.' },
+  SANDBOX_CLOSED: {
+    status: 503,
+    retry: false,
+    means: 'The sandbox, or the program that was called, has been closed.',
+  },
+  SANDBOX_INPUT_TOO_LARGE: {
+    status: 413,
+    retry: false,
+    means: 'A call of the sandbox has more items or characters than it may.',
+  },
+  SANDBOX_PROGRAM_INVALID: {
+    status: 400,
+    retry: false,
+    means: 'A program does not load in the sandbox; the message says why.',
+  },
+  SANDBOX_SETUP_FAILED: {
+    status: 500,
+    retry: true,
+    means: 'The setup of a program in the sandbox failed; the message is its own.',
+  },
+  SANDBOX_UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    means: 'A child process of the sandbox does not start, or this machine has no binary for it.',
+  },
   SERVER_BUSY: {
     status: 503,
     retry: true,

@@ -29,6 +29,8 @@ export const topics = {
   drops: 'rowmill_drops',
   /** The changelog of ingest's de-duplication: the ids of each batch, so that a restart knows them again. */
   dedup: 'rowmill_dedup',
+  /** One record on a log that several processes share: its identity. */
+  log: 'rowmill_log',
 } as const
 
 export type TopicKey = keyof typeof topics

@@ -78,8 +78,11 @@ export function createIngestStages(ports: IngestPorts, config: IngestConfig): St
     return {
       group,
       topics: laneTopics,
-      openPartition: ({ topic, partition }) =>
-        Promise.resolve(createPartition(ports, { steps, throttle, source: { topic, partition } })),
+      async openPartition({ topic, partition }) {
+        // Another process may have had the partition until now: what it has accepted must be known here.
+        await ports.dedup.catchUp()
+        return createPartition(ports, { steps, throttle, source: { topic, partition } })
+      },
       identify: identifyRecord,
     }
   })

@@ -3,6 +3,7 @@ import { constants, existsSync } from 'node:fs'
 import { access, chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RowmillError } from '../errors/rowmill-error.ts'
+import { type PlacesConfig, placesOf } from './needs.ts'
 
 /**
  * Makes the folder if there is none. Closed to others, but where Rowmill runs as root PostgreSQL's own user has
@@ -23,16 +24,22 @@ export async function openDataDir(dataDir: string): Promise<void> {
   }
 }
 
-/** Whether Rowmill has ever run in the folder: a log is the first thing that `serve` makes. */
+/** Whether Rowmill has ever run in the folder: a log, or on another log the relational store, is what `serve` makes first. */
 export function hasData(dataDir: string): boolean {
-  return existsSync(join(dataDir, 'log'))
+  return ['log', 'postgres', 'clickhouse'].some((name) => existsSync(join(dataDir, name)))
+}
+
+/** Whether there is something to look at: data in the folder, or engines elsewhere that hold all of it. */
+export function canJoin(config: PlacesConfig & { dataDir: string }): boolean {
+  const { log, database, warehouse } = placesOf(config)
+  return [log, database, warehouse].every((place) => place === 'outside') || hasData(config.dataDir)
 }
 
 /** Keeps a command that only looks from making engines in a folder that was named by mistake. */
-export function assertData(dataDir: string): void {
-  if (hasData(dataDir)) return
+export function assertData(config: PlacesConfig & { dataDir: string }): void {
+  if (canJoin(config)) return
   throw new RowmillError(
     'DATA_DIR_UNUSABLE',
-    `There is no data of Rowmill in ${dataDir}. Start "rowmill serve" there first, or name the folder with --data-dir (ROWMILL_DATA_DIR).`,
+    `There is no data of Rowmill in ${config.dataDir}. Start "rowmill serve" there first, or name the folder with --data-dir (ROWMILL_DATA_DIR); for a fleet set KAFKA_HOSTS, DATABASE_URL and CLICKHOUSE_HOST as its processes have them.`,
   )
 }

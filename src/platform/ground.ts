@@ -5,6 +5,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { programVersion } from './version.ts'
 
 /** What everything else stands on: time, chance, logs, measurements. */
 export type Ground = { clock: Clock; random: Random; logger: Logger; metrics: Metrics }
@@ -15,6 +16,6 @@ export function createGround(config: { logLevel: string }, options: { isToStderr
     clock: createSystemClock(),
     random: createSystemRandom(),
     logger: createLogger({ level: config.logLevel, ...stream }),
-    metrics: createMetrics(),
+    metrics: createMetrics(options.isToStderr === true ? {} : { version: programVersion() }),
   }
 }

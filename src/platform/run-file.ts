@@ -11,13 +11,11 @@ import { z } from 'zod'
 const runFileSchema = z.strictObject({
   pid: z.number().int(),
   url: z.string(),
-  databaseUrl: z.string(),
-  warehouse: z.strictObject({
-    url: z.string(),
-    user: z.string(),
-    password: z.string(),
-    database: z.string(),
-  }),
+  /** Absent where none of its roles has one. */
+  databaseUrl: z.string().optional(),
+  warehouse: z
+    .strictObject({ url: z.string(), user: z.string(), password: z.string(), database: z.string() })
+    .optional(),
 })
 
 export type RunFile = z.output<typeof runFileSchema>

@@ -1,42 +1,50 @@
 /**
  * Runs Rowmill: opens the ports, brings the tables up to date, runs the roles, listens. Everything is in scope
- * here and only here.
+ * here and only here. What none of the roles needs is not opened.
  *
  * Files that settings name are read first. The port comes before the engines: one that is taken ends the start
- * with nothing made, and whoever asks in the
- * meantime hears that Rowmill is alive and starting. Only the log is opened before, because its lock tells of
- * another Rowmill on the same folder.
+ * with nothing made, and whoever asks in the meantime hears that Rowmill is alive and starting. Only the embedded
+ * log is opened before, because its lock tells of another Rowmill on the same folder. Engines on other machines
+ * are waited for (`startWaitMs`).
  *
  * At a stop the server takes no new request, the stages finish and settle what they have in hand, then the
- * engines stop. What is not done after `shutdownMs` is abandoned and read again at the next start. A role that fails for good stops everything, and `serve` throws what it failed with.
+ * engines stop. What is not done after `shutdownMs`, or at a second signal, is abandoned and read again at the
+ * next start. A role that fails for good stops everything, and `serve` throws what it failed with.
  */
-import { join, resolve } from 'node:path'
-import { openEmbeddedBlobs } from '../adapters/embedded/blobs.ts'
-import { openEmbeddedCache } from '../adapters/embedded/cache.ts'
-import { openEmbeddedLog } from '../adapters/embedded/log/log.ts'
+import { resolve } from 'node:path'
 import { type Api, openApi } from '../api/api.ts'
-import { generateKey, listKeys, storeKey } from '../api/auth/keys.ts'
 import { runDeletions } from '../api/deletions/run-deletions.ts'
 import { createProjectChanges } from '../api/projects/project-changes.ts'
-import { ensureFirstProject, generateToken, type Project } from '../api/projects/projects.ts'
+import type { Project } from '../api/projects/projects.ts'
 import { type HttpServer, openHttpServer } from '../http/http.ts'
 import type { Route } from '../http/route.ts'
-import { openGeoip } from '../ingest/geoip.ts'
+import { type Geoip, openGeoip } from '../ingest/geoip.ts'
+import { runJobJanitor } from '../jobs/janitor.ts'
+import type { Jobs } from '../jobs/jobs.ts'
+import type { Log } from '../ports/log.ts'
+import { createStageWatch } from '../stream/stage-watch.ts'
 import type { Config } from './config/config.ts'
 import { openDataDir } from './data-dir.ts'
+import { openBlobs } from './engines/blobs.ts'
+import { openCache } from './engines/cache.ts'
+import { openLog } from './engines/log.ts'
 import { openEngines } from './engines.ts'
 import { createGround, type Ground } from './ground.ts'
+import { openJobs } from './jobs/open-jobs.ts'
 import { migrateEngines, migrateOwnWarehouse } from './migrate.ts'
+import { needsDataDir, needsOf, placesOf } from './needs.ts'
 import { openCaptureRole } from './roles/capture-role.ts'
 import { runDatasetsRole } from './roles/datasets-role.ts'
 import { runIngestRole } from './roles/ingest-role.ts'
 import { openStorageParts, runDeadLetters } from './roles/storage-parts.ts'
 import type { RoleName } from './roles.ts'
 import { writeRunFile } from './run-file.ts'
+import { doubtfulCombinations } from './start/combinations.ts'
+import { prepareStores } from './start/first-start.ts'
+import { openPatiently } from './start/patience.ts'
 import { startingRoutes, statusRoutes } from './status-routes.ts'
-import { topicSpecs } from './topics.ts'
 import { programVersion } from './version.ts'
-import type { StopSignals, World } from './world.ts'
+import { databaseOf, logOf, type StopSignals, type World, warehouseOf } from './world.ts'
 
 export type Ready = {
   url: string
@@ -47,19 +55,23 @@ export type Ready = {
   newApiKey: string | undefined
 }
 
-export async function serve(
-  config: Config,
-  options: { signal: AbortSignal; onReady: (ready: Ready) => void },
-): Promise<void> {
+export type ServeOptions = {
+  /** Gentle: no new work, what is in hand is finished. */
+  signal: AbortSignal
+  /** Abandons what is in hand; the engines still stop in order. */
+  abort?: AbortSignal
+  onReady: (ready: Ready) => void
+}
+
+export async function serve(config: Config, options: ServeOptions): Promise<void> {
   const ground = createGround(config)
   const startedAt = ground.clock.monotonic()
   const failed = new AbortController()
   const done = new AbortController()
   const overdue = new AbortController()
-  const signals: StopSignals = {
-    stop: AbortSignal.any([options.signal, failed.signal, done.signal]),
-    abort: overdue.signal,
-  }
+  const abort = AbortSignal.any([overdue.signal, ...(options.abort === undefined ? [] : [options.abort])])
+  const stop = AbortSignal.any([options.signal, abort, failed.signal, done.signal])
+  const signals: StopSignals = { stop, abort }
   const failures: unknown[] = []
   const watch = (role: RoleName, running: Promise<void>): Promise<void> =>
     running.catch((error: unknown) => {
@@ -70,24 +82,22 @@ export async function serve(
 
   await using stack = new AsyncDisposableStack()
   const dataDir = resolve(config.dataDir)
-  const { geoip, server, world } = await openParts(ground, config, stack)
-  const first = await prepare(world)
-  const routes: Route[] = []
-  if (hasRole(config, 'capture')) routes.push(...stack.use(await openCaptureRole(world, signals)).routes)
-  const { consumer, routes: testRoutes } = await openStorageParts(world, signals, stack)
-  const isAsked = hasRole(config, 'api') || consumer !== undefined
-  const api = isAsked ? stack.use(await openApiOf(world)) : undefined
-  server.replaceRoutes([...statusRoutes(world, () => server.isOpen), ...routes, ...testRoutes], api?.handle)
+  const { geoip, server, world } = await openParts(ground, config, { stack, signals })
+  const first = await openPatiently(ground, () => prepareStores(world), {
+    engine: 'all',
+    startWaitMs: config.startWaitMs,
+    signal: stop,
+  })
+  const { routes, consumer, api, jobs } = await openRoles(world, signals, stack)
+  server.replaceRoutes([...statusRoutes(world, () => server.isOpen), ...routes], api?.handle)
   const { url } = server.address
-  stack.use(await writeRunFile(dataDir, { pid: process.pid, url, ...world.engines.connections }))
-  const running: Promise<void>[] = []
-  if (hasRole(config, 'ingest')) running.push(watch('ingest', runIngestRole(world, signals, geoip)))
-  if (hasRole(config, 'datasets')) running.push(watch('datasets', runDatasetsRole(world, signals)))
-  if (consumer !== undefined) running.push(watch('consumer', consumer.run(signals)).then(() => done.abort()))
-  if (hasRole(config, 'datasets')) running.push(watch('datasets', runDeadLetters(world, signals)))
-  else if (consumer !== undefined) running.push(watch('consumer', runDeadLetters(world, signals)))
-  if (hasRole(config, 'api'))
-    running.push(watch('api', runDeletions(apiPorts(world), config.api, { signal: signals.stop })))
+  if (needsDataDir(config))
+    stack.use(await writeRunFile(dataDir, { pid: process.pid, url, ...world.engines.connections }))
+  const running = runRoles(world, { signals, geoip, jobs, watch })
+  if (consumer !== undefined) {
+    running.push(watch('consumer', consumer.run(signals)).then(() => done.abort()))
+    if (!hasRole(config, 'datasets')) running.push(watch('consumer', runDeadLetters(world, signals)))
+  }
   ground.logger.info({ url, roles: config.roles, version: programVersion() }, 'ready')
   options.onReady({
     url,
@@ -96,11 +106,11 @@ export async function serve(
     ...first,
   })
 
-  await aborted(signals.stop)
+  await untilAborted(stop)
   ground.logger.info('stopping')
   const deadline = new AbortController()
   const timer = ground.clock.sleep(config.shutdownMs, { signal: deadline.signal }).then(() => overdue.abort())
-  await server.drain(overdue.signal)
+  await server.drain(abort)
   await Promise.all(running)
   deadline.abort()
   await timer
@@ -110,73 +120,101 @@ export async function serve(
     throw failures.length === 1 ? failures[0] : new AggregateError(failures, 'Several roles failed.')
 }
 
-/** In the order in which a start may fail: the prose above tells why. */
-async function openParts(ground: Ground, config: Config, stack: AsyncDisposableStack) {
-  const geoip = hasRole(config, 'ingest') ? await openGeoip(config.ingest.geoip) : undefined
-  const dataDir = resolve(config.dataDir)
-  await openDataDir(dataDir)
-  const log = stack.use(await openEmbeddedLog({ ...ground, directory: join(dataDir, 'log') }, config.log))
-  const server = stack.use(await listen(ground, config))
-  return { geoip, server, world: await openWorld({ ...ground, config, log }, stack) }
+async function openRoles(world: World, signals: StopSignals, stack: AsyncDisposableStack) {
+  const { config } = world
+  const routes: Route[] = []
+  if (hasRole(config, 'capture')) routes.push(...stack.use(await openCaptureRole(world, signals)).routes)
+  const { consumer, routes: testRoutes } = await openStorageParts(world, signals, stack)
+  const isAsked = hasRole(config, 'api') || consumer !== undefined
+  const jobs = hasRole(config, 'api')
+    ? stack.use(await openJobs({ ...world, database: databaseOf(world) }, config.jobs))
+    : undefined
+  const api = isAsked ? stack.use(await openApiOf(world, jobs)) : undefined
+  return { routes: [...routes, ...testRoutes], consumer, api, jobs }
 }
 
-type Begun = Ground & Pick<World, 'config' | 'log'>
+type Running = {
+  signals: StopSignals
+  geoip: Geoip | undefined
+  jobs: Jobs | undefined
+  watch: (role: RoleName, running: Promise<void>) => Promise<void>
+}
 
-async function openWorld(ground: Begun, stack: AsyncDisposableStack): Promise<World> {
+function runRoles(world: World, { signals, geoip, jobs, watch }: Running): Promise<void>[] {
+  const { config } = world
+  const running: Promise<void>[] = []
+  if (hasRole(config, 'ingest')) running.push(watch('ingest', runIngestRole(world, signals, geoip)))
+  if (hasRole(config, 'datasets')) running.push(watch('datasets', runDatasetsRole(world, signals)))
+  if (hasRole(config, 'datasets')) running.push(watch('datasets', runDeadLetters(world, signals)))
+  if (hasRole(config, 'api'))
+    running.push(watch('api', runDeletions(apiPorts(world), config.api, { signal: signals.stop })))
+  if (jobs !== undefined)
+    running.push(watch('api', runJobJanitor({ ...world, jobs }, { signal: signals.stop })))
+  return running
+}
+
+type Opening = { stack: AsyncDisposableStack; signals: StopSignals }
+
+/** In the order in which a start may fail: the prose above tells why. */
+async function openParts(ground: Ground, config: Config, { stack, signals }: Opening) {
+  const geoip = hasRole(config, 'ingest') ? await openGeoip(config.ingest.geoip) : undefined
+  for (const sentence of doubtfulCombinations(config)) ground.logger.warn(sentence)
+  if (needsDataDir(config)) await openDataDir(resolve(config.dataDir))
+  const needs = needsOf(config)
+  const openOwn = async () => stack.use(await openLog(ground, config, { signal: signals.stop }))
+  const isOwnLog = placesOf(config).log === 'embedded'
+  const ownLog = needs.has('log') && isOwnLog ? await openOwn() : undefined
+  const server = stack.use(await listen(ground, config))
+  const log = needs.has('log') && !isOwnLog ? await openOwn() : ownLog
+  return { geoip, server, world: await openWorld({ ...ground, config, log }, { stack, signals }) }
+}
+
+type Begun = Ground & { config: Config; log: Log | undefined }
+
+async function openWorld(ground: Begun, { stack, signals }: Opening): Promise<World> {
   const { config } = ground
-  const dataDir = resolve(config.dataDir)
+  const needs = needsOf(config)
+  const signal = signals.stop
   const engines = stack.use(
     await openEngines(
       ground,
-      { ...config, dataDir },
+      { ...config, dataDir: resolve(config.dataDir) },
       {
+        needs,
         prepareOwnWarehouse: (warehouse) => migrateOwnWarehouse(warehouse, ground.logger),
+        signal,
       },
     ),
   )
-  await migrateEngines({ ...engines, logger: ground.logger })
-  const cache = stack.use(await openEmbeddedCache({ ...ground, database: engines.database }, config.cache))
-  const blobs = stack.use(
-    await openEmbeddedBlobs({ directory: join(dataDir, 'blobs'), random: ground.random }),
-  )
-  return { ...ground, engines, cache, blobs, changes: createProjectChanges() }
-}
-
-/** Topics, project 1 and a key: what a first start creates and later ones find. */
-async function prepare(world: World): Promise<Pick<Ready, 'project' | 'newApiKey'>> {
-  const { config, log, engines, random } = world
-  await log.ensureTopics(
-    topicSpecs(config.log, {
-      dedupWindowMs: config.ingest.dedup.windowMs,
-      customTopics: [...config.capture.admission.customTopics, config.capture.admission.aiOverflowTopic],
-    }),
-  )
-  const { project } = await ensureFirstProject(engines.database, () => ({
-    apiToken: config.projectToken ?? generateToken(random),
-  }))
-  if (config.apiKey !== undefined)
-    await storeKey(engines.database, { value: config.apiKey.reveal(), label: 'from ROWMILL_API_KEY' })
-  if ((await listKeys(engines.database)).length > 0) return { project, newApiKey: undefined }
-  const value = generateKey(random)
-  await storeKey(engines.database, { value, label: 'first start' })
-  return { project, newApiKey: value }
+  const { database, warehouse } = engines
+  // An engine may go away again between its opening and this.
+  if (database !== undefined)
+    await openPatiently(ground, () => migrateEngines({ database, warehouse, logger: ground.logger }), {
+      engine: 'tables',
+      startWaitMs: config.startWaitMs,
+      signal,
+    })
+  const cache = needs.has('cache') ? stack.use(await openCache(ground, config, database)) : undefined
+  const blobs = needs.has('blobs') ? stack.use(await openBlobs(ground, config, { signal })) : undefined
+  const watch = createStageWatch(ground.clock)
+  return { ...ground, engines, cache, blobs, watch, changes: createProjectChanges() }
 }
 
 /** A consumer without the role `api` can still be fed: topics are written by whoever owns the log. */
-function openApiOf(world: World): Promise<Api> {
+function openApiOf(world: World, jobs: Jobs | undefined): Promise<Api> {
   const scope = hasRole(world.config, 'api') ? 'all' : 'topics'
-  return openApi(apiPorts(world), world.config.api, { version: programVersion(), scope })
+  return openApi({ ...apiPorts(world), jobs }, world.config.api, { version: programVersion(), scope })
 }
 
 function apiPorts(world: World) {
-  const { clock, random, logger, log, engines, changes } = world
+  const { clock, random, logger, changes } = world
   return {
     clock,
     random,
     logger: logger.child({ role: 'api' }),
-    log,
-    database: engines.database,
-    warehouse: engines.warehouse,
+    log: logOf(world),
+    database: databaseOf(world),
+    warehouse: warehouseOf(world),
     changes,
   }
 }
@@ -190,7 +228,7 @@ export function hasRole(config: Config, role: RoleName): boolean {
   return config.roles.includes(role)
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function untilAborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve()
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -1,10 +1,20 @@
-/** What supervisors and Prometheus ask: alive, ready, measurements. Answered even when the server is full. */
+/**
+ * What supervisors and Prometheus ask: alive, ready, measurements. Answered even when the server is full.
+ *
+ * *Alive* means that the process works at all; an engine that is away is no reason to start it again. *Ready* means
+ * that it does its work now: every engine that its roles need answers, each stage has joined its group, or stands by
+ * for others that hold all partitions, and no batch is stuck.
+ */
 import { sinkNotice } from '../capture/sinks/sinks.ts'
-import { RowmillError } from '../errors/rowmill-error.ts'
+import { isRowmillError, RowmillError } from '../errors/rowmill-error.ts'
+import { topics } from '../event/topics.ts'
 import { jsonResponse, textResponse } from '../http/respond.ts'
 import type { Route } from '../http/route.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Config } from './config/config.ts'
+import { placesOf } from './needs.ts'
 import type { World } from './world.ts'
 
 /** Longer than a busy engine takes, shorter than those who ask have patience for. */
@@ -15,8 +25,10 @@ const get = { methods: ['GET', 'HEAD'], isStatus: true, bodyBytesMax: 0 } as con
 export function statusRoutes(world: World, isOpen: () => boolean): Route[] {
   const { roles, capture } = world.config
   const notice = roles.includes('capture') ? sinkNotice(capture) : undefined
-  // Events are taken while the log is full: a load balancer must go on sending them here.
+  // Events are taken while the log is full, or away, and limits are kept from memory while the cache is: a load
+  // balancer must go on sending them here.
   const hasFallback = roles.includes('capture') && capture.fallback.isEnabled
+  const isSpared = (name: string): boolean => name === 'cache' || (name === 'log' && hasFallback)
   return [
     {
       ...get,
@@ -35,10 +47,12 @@ export function statusRoutes(world: World, isOpen: () => boolean): Route[] {
       path: '/_readiness',
       handle: async () => {
         const engines = await probe(world)
+        const stages = stageStates(world)
         const isReady =
           isOpen() &&
           notice === undefined &&
-          Object.entries(engines).every(([name, state]) => state === 'ok' || (name === 'log' && hasFallback))
+          Object.values(stages).every((state) => state === 'ok' || state === 'standing by') &&
+          Object.entries(engines).every(([name, state]) => state === 'ok' || isSpared(name))
         return jsonResponse(
           isReady ? 200 : 503,
           JSON.stringify({
@@ -46,6 +60,7 @@ export function statusRoutes(world: World, isOpen: () => boolean): Route[] {
             ...(isOpen() ? {} : { stopping: true }),
             ...(notice === undefined ? {} : { sink: notice.sentence }),
             engines,
+            ...(Object.keys(stages).length === 0 ? {} : { stages }),
           }),
         )
       },
@@ -86,22 +101,54 @@ function metricsRoute(metrics: Metrics): Route {
   }
 }
 
-async function probe({ clock, log, engines }: World): Promise<Record<string, string>> {
-  const checks = {
-    log: () => log.checkRoom(),
-    database: () => engines.database.query('select 1'),
-    warehouse: (signal: AbortSignal) => engines.warehouse.query('select 1', { signal }),
-  }
+/** Every engine that is open here, and whether it answers. */
+async function probe({ clock, config, log, cache, engines }: World): Promise<Record<string, string>> {
+  const { database, warehouse } = engines
+  const checks: [name: string, check: ((signal: AbortSignal) => Promise<unknown>) | undefined][] = [
+    ['log', log === undefined ? undefined : () => probeLog(log, config)],
+    ['cache', cache === undefined ? undefined : () => cache.get('@rowmill/readiness')],
+    ['database', database === undefined ? undefined : () => database.query('select 1')],
+    ['warehouse', warehouse === undefined ? undefined : (signal) => warehouse.query('select 1', { signal })],
+  ]
   const states = await Promise.all(
-    Object.entries(checks).map(async ([name, check]) => {
+    checks.map(async ([name, check]) => {
+      if (check === undefined) return []
       try {
-        return [name, await answerWithin(clock, check)] as const
+        return [[name, await answerWithin(clock, check)] as const]
       } catch (error) {
-        return [name, error instanceof Error ? error.message : 'failed'] as const
+        return [[name, error instanceof Error ? error.message : 'failed'] as const]
       }
     }),
   )
-  return Object.fromEntries(states)
+  return Object.fromEntries(states.flat())
+}
+
+/** Room alone says nothing of a shared log: its brokers are asked for something small. */
+async function probeLog(log: Log, config: Config): Promise<void> {
+  await log.checkRoom()
+  if (placesOf(config).log === 'embedded') return
+  try {
+    await log.offsetAt(topics.drops, 0, 0)
+  } catch (error) {
+    // A broker that does not know the topic has answered.
+    if (!isRowmillError(error, 'TOPIC_UNKNOWN')) throw error
+  }
+}
+
+function stageStates({ clock, config, watch }: World): Record<string, string> {
+  const { joinWaitMs, stuckMs } = config.stream
+  const isOwnLog = placesOf(config).log === 'embedded'
+  const nowMs = clock.monotonic()
+  return Object.fromEntries(
+    watch.states().map(({ group, sinceMs, hasJoined, partitions, oldestBatchMs }) => {
+      // The embedded log hands its partitions over at once: there is nobody to wait for.
+      const isLate = isOwnLog || nowMs - sinceMs > joinWaitMs
+      if (oldestBatchMs > stuckMs)
+        return [group, `a batch has been in hand for ${Math.round(oldestBatchMs / 1000)} s`]
+      if (partitions > 0) return [group, 'ok']
+      return [group, hasJoined || isLate ? 'standing by' : 'has not joined its group yet']
+    }),
+  )
 }
 
 /** A question that is not answered in time is left to itself: an engine that hangs must not hang the answer. */

@@ -1,16 +1,17 @@
 /**
- * Writes records to a topic from a command: through the program that owns the log, if one runs on the data
+ * Writes records to a topic from a command: through the program that owns the embedded log, if one runs on the data
  * folder, and otherwise into the log itself.
  */
-import { join, resolve } from 'node:path'
-import { openEmbeddedLog } from '../adapters/embedded/log/log.ts'
+import { resolve } from 'node:path'
 import { deleteKey, generateKey, storeKey } from '../api/auth/keys.ts'
 import { isRowmillError, RowmillError } from '../errors/rowmill-error.ts'
 import type { Log, NewRecord } from '../ports/log.ts'
 import type { Config } from './config/config.ts'
 import { openDataDir } from './data-dir.ts'
+import { openLog } from './engines/log.ts'
 import { createGround } from './ground.ts'
 import { joinEngines } from './join.ts'
+import { placesOf } from './needs.ts'
 import { readRunFile } from './run-file.ts'
 
 export interface TopicWriter extends AsyncDisposable {
@@ -22,7 +23,8 @@ export async function openTopicWriter(
   config: Config,
   topic: { name: string; partitions: number },
 ): Promise<TopicWriter> {
-  if (readRunFile(config.dataDir) !== undefined) return openRemoteWriter(config, topic.name)
+  const isOwned = placesOf(config).log === 'embedded' && readRunFile(config.dataDir) !== undefined
+  if (isOwned) return openRemoteWriter(config, topic.name)
   const log = await openOwnLog(config)
   const { retentionMs } = config.log
   const isKnown = (await log.describe()).some(({ name }) => name === topic.name)
@@ -33,13 +35,14 @@ export async function openTopicWriter(
   }
 }
 
-/** The log of a data folder on which nothing runs. Fails with `LOG_LOCKED` and what to do when something does. */
+/** Kafka, or the log of a data folder on which nothing runs. Fails with `LOG_LOCKED` and what to do when something does. */
 export async function openOwnLog(config: Config): Promise<Log> {
   const ground = createGround({ ...config, logLevel: 'warn' }, { isToStderr: true })
+  if (placesOf(config).log === 'outside') return await openLog(ground, { ...config, startWaitMs: 0 })
   const dataDir = resolve(config.dataDir)
   await openDataDir(dataDir)
   try {
-    return await openEmbeddedLog({ ...ground, directory: join(dataDir, 'log') }, config.log)
+    return await openLog(ground, config)
   } catch (cause) {
     if (!isRowmillError(cause, 'LOG_LOCKED')) throw cause
     throw new RowmillError('LOG_LOCKED', `Rowmill runs on ${dataDir} and owns its log; stop it first.`, {

@@ -126,9 +126,25 @@ export function exerciseBlobs(name: string, open: () => Promise<BlobsHarness>): 
       await assert.rejects(blobs.put(key, Buffer.from('x')), isRefused, JSON.stringify(key))
       await assert.rejects(blobs.get(key), isRefused)
       await assert.rejects(blobs.delete(key), isRefused)
+      await assert.rejects(blobs.presign(key, { expiresMs: 1000 }), isRefused)
     }
     await blobs.put(`${'x'.repeat(300)}/...=-_.${'y'.repeat(200)}`, Buffer.from('fine'))
     assert.equal((await Array.fromAsync(blobs.list(''))).length, 1)
+  })
+
+  check('an address, where there are any, reads and writes this one object', async ({ blobs }) => {
+    await blobs.put('a/b', Buffer.from('first'))
+    const reading = await blobs.presign('a/b', { expiresMs: 60_000 })
+    const writing = await blobs.presign('a/b', { expiresMs: 60_000, method: 'put' })
+    assert.equal(reading === undefined, writing === undefined)
+    if (reading === undefined || writing === undefined) return
+    assert.equal(await (await fetch(reading)).text(), 'first')
+    assert.equal((await fetch(writing, { method: 'PUT', body: 'second' })).status, 200)
+    assert.equal(String(await blobs.get('a/b')), 'second')
+    assert.equal((await fetch(reading, { method: 'PUT', body: 'third' })).status, 403)
+    assert.equal((await fetch(reading.replace('a/b?', 'a/c?'))).status, 403)
+    const missing = await blobs.presign('none', { expiresMs: 60_000 })
+    assert.equal(missing === undefined ? undefined : (await fetch(missing)).status, 404)
   })
 
   check('it may be closed twice, and is closed then', async ({ blobs }) => {

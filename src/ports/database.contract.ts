@@ -102,6 +102,11 @@ function exerciseStatements(check: Check): void {
     )
   })
 
+  check('a read that may be stale is answered, by whoever can', async ({ database }) => {
+    const rows = await database.query('select $1::integer as one', [1], { mayBeStale: true })
+    assert.deepEqual(rows, [{ one: 1 }])
+  })
+
   check('it may be closed twice, and is unavailable then', async ({ database }) => {
     await database[Symbol.asyncDispose]()
     await database[Symbol.asyncDispose]()

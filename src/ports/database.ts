@@ -16,6 +16,15 @@ export interface DatabaseSession {
 }
 
 export interface Database extends DatabaseSession, AsyncDisposable {
+  /**
+   * `mayBeStale`: an answer some seconds old will do, so a replica may give it. Only for what people look at;
+   * what decides about events, or follows a write, never says so.
+   */
+  query<Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    options?: { mayBeStale?: boolean },
+  ): Promise<Row[]>
   /** Commits when `run` resolves, rolls back when it throws. Serialisation failures are the caller's to retry. */
   transaction<T>(run: (session: DatabaseSession) => Promise<T>): Promise<T>
   /** Runs `run` while holding a lock of this name, which a dead holder loses. Waits for it. */

@@ -6,27 +6,39 @@ import type { LogHeaders } from '../event/headers.ts'
  * A *topic* has a fixed number of *partitions*; a partition is an ordered sequence of records, numbered by
  * *offset* from 0 without reuse. An offset that stands for a place always means the **next** record.
  *
- * What holds:
- * - `append` resolves only after all its records are durable, and they become visible together: after a
- *   crash either all of them are there or none. Records of one call keep their order in a partition.
+ * What holds of every log:
+ * - `append` resolves only after all its records are durable. Records of one call keep their order in a
+ *   partition. One that fails has written nothing if it fails with `TOPIC_UNKNOWN` or `RECORD_TOO_LARGE` before
+ *   anything was sent; otherwise some of its records may be there, or appear yet, each once at most.
  * - A group's *position* in a partition is the offset up to which it has *settled*. Only `commit` moves it,
  *   only forward, and atomically with the records given in the same call; `reset` is for operators.
  * - A partition is *leased* to at most one consumer of a group at a time. A lease that has ended can neither
- *   commit nor intend: both fail with `LEASE_LOST`.
- * - What some registered group has not settled is never deleted. When the disk budget is full of it,
- *   `append` fails with `LOG_FULL`; commits that only settle still work.
+ *   commit nor intend: both fail with `LEASE_LOST`. A holder that does not let go in time loses its lease.
+ * - A commit that fails with `LOG_UNAVAILABLE` may be made again as it was: it happens once.
+ * - Offsets may have gaps; what stands at an offset never changes.
  * - Offsets below a partition's `start` have been deleted by retention; a lease whose position lies there
  *   starts at `start` and says so in `skippedTo`.
+ *
+ * What holds of a log that this program owns, and not of one that brokers keep for many programs (Kafka):
+ * - Records of one `append` become visible together: after a crash either all of them are there or none. On
+ *   Kafka that is so for the records of a commit; an append's partitions become visible one after the other.
+ * - What some registered group has not settled is never deleted. When the disk budget is full of it,
+ *   `append` fails with `LOG_FULL`; commits that only settle still work. Brokers delete by age alone, whether
+ *   it was settled or not (`skippedTo` tells), and never answer `LOG_FULL`: full disks there are
+ *   `LOG_UNAVAILABLE`.
  */
 export interface Log extends AsyncDisposable {
-  /** Creates topics that do not exist. Raising `partitions` of an existing topic adds; lowering is refused. */
+  /**
+   * Creates topics that do not exist. Raising `partitions` of an existing topic adds; lowering is refused with
+   * `CONFIG_INVALID`, or passed over where a topic may be another program's, which keeps its other settings too.
+   */
   ensureTopics(topics: readonly TopicSpec[]): Promise<void>
   describe(): Promise<TopicDescription[]>
   /** Positions of the appended records, in their order. Fails with `LOG_UNAVAILABLE`, `LOG_FULL` or `RECORD_TOO_LARGE`. */
   append(records: readonly NewRecord[]): Promise<RecordPosition[]>
   /**
    * Resolves while appends find room, and fails with `LOG_FULL` from the moment that one was refused until one of
-   * its size would be taken again. Appends nothing.
+   * its size would be taken again. Appends nothing. Always resolves where `LOG_FULL` is unknown.
    */
   checkRoom(): Promise<void>
   /** Joins a group. A group is registered from its first consumer on; it starts where `start` says. */

@@ -11,8 +11,9 @@ export interface Warehouse extends AsyncDisposable {
   /** The database in which unqualified tables are looked up. */
   readonly database: string
   /**
-   * All rows or none. A second insert into the same table with the same `token` is accepted and ignored
-   * while the token is among the table's last ones (`non_replicated_deduplication_window`).
+   * All rows or none, except that on a cluster each shard takes its own part so. A second insert of the same rows
+   * into the same table with the same `token` is accepted and ignored, by whichever host it goes, while the token is
+   * among the table's last ones (`non_replicated_deduplication_window`). Without a token it is never repeated.
    */
   insert(insert: WarehouseInsert): Promise<{ rowsWritten: number }>
   /** Whole answer as objects. 64-bit integers arrive as strings. */

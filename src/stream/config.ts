@@ -33,6 +33,15 @@ export const streamConfig = z.strictObject({
     .min(0)
     .default(10_000)
     .meta({ description: 'After a stop, how long the batches in hand may take to finish.' }),
+  joinWaitMs: z.int().min(0).default(60_000).meta({
+    description:
+      'How long a process that holds no partition of a stage counts as not ready; then it stands by for the others.',
+  }),
+  stuckMs: z
+    .int()
+    .min(1000)
+    .default(600_000)
+    .meta({ description: 'A batch that is in hand for longer makes the process not ready.' }),
   lagIntervalMs: z
     .int()
     .min(100)

@@ -24,6 +24,7 @@ type Lease = {
  */
 export async function runPartition(run: StageRun, lease: PartitionLease): Promise<void> {
   const own: Lease = { run, lease, signal: AbortSignal.any([run.abort, lease.signal]) }
+  using _held = run.ports.watch?.lease(run.stage.group)
   let hasFailed = false
   try {
     if (run.stop.aborted || own.signal.aborted) return
@@ -62,7 +63,8 @@ async function runBatches(own: Lease): Promise<void> {
 
 async function runBatch(own: Lease, partition: PartitionStage, batch: LogBatch): Promise<void> {
   const { run, lease, signal } = own
-  const { clock, metrics, logger } = run.ports
+  const { clock, metrics, logger, watch } = run.ports
+  using _inHand = watch?.batch(run.stage.group)
   const labels = { group: run.stage.group, topic: batch.topic }
   const startedMs = clock.monotonic()
 

@@ -28,10 +28,19 @@ import { runPartition } from './partition.ts'
 import type { SettlementTopics } from './settlement.ts'
 import { createSlots, type Slots } from './slots.ts'
 import type { Stage } from './stage.ts'
+import type { StageWatch } from './stage-watch.ts'
 
 /** What the engine needs of the log. */
 export type StreamLog = Pick<Log, 'consume' | 'describe' | 'positions'>
-export type StreamPorts = { log: StreamLog; clock: Clock; random: Random; metrics: Metrics; logger: Logger }
+export type StreamPorts = {
+  log: StreamLog
+  clock: Clock
+  random: Random
+  metrics: Metrics
+  logger: Logger
+  /** Hears how the stage is. */
+  watch?: StageWatch
+}
 
 export type StageRunOptions = {
   config: StreamConfig
@@ -69,6 +78,7 @@ export type StageRun = {
  * have finished what they had in hand; several such errors as an `AggregateError`.
  */
 export async function runStage(ports: StreamPorts, stage: Stage, options: StageRunOptions): Promise<void> {
+  using _watched = ports.watch?.begin(stage.group)
   const failed = new AbortController()
   const overdue = new AbortController()
   const settled = new AbortController()

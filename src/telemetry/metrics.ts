@@ -1,5 +1,6 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { type MetricEntry, metricRegister } from './register.ts'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { MetricEntry } from './register/metric-entry.ts'
+import { metricRegister } from './register.ts'
 
 type Register = typeof metricRegister
 export type MetricName = keyof Register
@@ -22,7 +23,11 @@ export interface Metrics {
   render(): Promise<string>
 }
 
-export function createMetrics(): Metrics {
+/**
+ * With `version` also those of the process itself: `build_info`, and memory, CPU, handles and the event loop's delay
+ * by the names of prom-client.
+ */
+export function createMetrics(options: { version?: string } = {}): Metrics {
   const registry = new Registry()
   const counters = new Map<string, Counter>()
   const gauges = new Map<string, Gauge>()
@@ -33,6 +38,10 @@ export function createMetrics(): Metrics {
       histograms.set(name, new Histogram({ ...settings, buckets: [...entry.buckets] }))
     else if (entry.kind === 'counter') counters.set(name, new Counter(settings))
     else gauges.set(name, new Gauge(settings))
+  }
+  if (options.version !== undefined) {
+    collectDefaultMetrics({ register: registry })
+    gauges.get('build_info')?.set({ version: options.version, node: process.version }, 1)
   }
   return {
     count: (name, by = 1, labels = {}) => counters.get(name)?.inc(labels, by),

@@ -4,15 +4,17 @@ import { type AuditReport, audit } from '../../src/api/audit/audit.ts'
 import { tailLog } from '../../src/api/tail/tail.ts'
 import { type TraceStory, trace } from '../../src/api/trace/trace.ts'
 import { topics } from '../../src/event/topics.ts'
+import type { LogRecord, ScanOptions } from '../../src/ports/log.ts'
 import { eventRow, insertRows, openTestApi, resultsOf, type TestApi } from '../support/api.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
 type State = Parameters<typeof fakeLog>[0]
 
-/** A log of which only the ends and positions are asked. */
+/** A log of which the ends, the positions and how many records there are is asked; `gaps` are offsets without one. */
 function fakeLog(state: {
   ends: Record<string, number>
   positions: Record<string, [group: string, position: number]>
+  gaps?: Record<string, number[]>
 }) {
   return {
     describe: async () =>
@@ -30,8 +32,19 @@ function fakeLog(state: {
         position,
         intended: undefined,
       })),
+    async *scan({ topic, from, until }: ScanOptions) {
+      const end = until ?? state.ends[topic] ?? 0
+      const offsets = Array.from({ length: end - from }, (_, at) => from + at)
+      yield offsets.filter((offset) => state.gaps?.[topic]?.includes(offset) !== true).map(recordAt(topic))
+    },
   }
 }
+
+const recordAt =
+  (topic: string) =>
+  (offset: number): LogRecord => ({
+    ...{ topic, partition: 0, offset, timestampMs: 0, key: null, value: Buffer.alloc(0), headers: {} },
+  })
 
 const ledgerRow = (given: Record<string, unknown> = {}) => ({
   ...{ stage: 'ingest', topic: topics.captured, partition: 0, from_offset: 0, until_offset: 10 },
@@ -216,6 +229,80 @@ suite('the audit', () => {
       ledger: [ledgerRow(), ledgerRow({ ...datasetRow, out: 7, dead_lettered: 1 })],
     }
     assert.deepEqual((await auditOf(rows, state)).problems, [])
+  })
+
+  // Two transactions have written the ready events and the drops, each with a marker behind its records.
+  const withGaps: State = {
+    ends: { [topics.captured]: 10, [topics.readyEvents]: 10, [topics.drops]: 4 },
+    positions: {
+      [topics.captured]: ['ingest', 10],
+      [topics.readyEvents]: ['datasets-events', 9],
+      [topics.drops]: ['datasets-drops', 3],
+    },
+    gaps: { [topics.readyEvents]: [4, 9], [topics.drops]: [1, 3] },
+  }
+  const ledgerOfGaps = [
+    ledgerRow({ outputs: { [topics.readyEvents]: 8, [topics.drops]: 2 } }),
+    ledgerRow({ ...datasetRow, until_offset: 9 }),
+  ]
+  const eventsOfGaps = [...eventRows(4), ...eventRows(4, 5)]
+  const dropsOfGaps = [dropRows[0] ?? {}, { ...dropRows[1], _offset: 2 }]
+
+  test('offsets without a record neither wait nor are missed', async () => {
+    const rows = { ledger: ledgerOfGaps, events: eventsOfGaps, drops: dropsOfGaps }
+    const report = await auditOf(rows, withGaps)
+    assert.deepEqual(report.problems, [])
+    assert.deepEqual([report.isSettled, report.captured, report.rows], [true, 10, 8])
+    assert.deepEqual(report.waiting, [])
+  })
+
+  test('between such offsets a lost row, a lost drop and a lost record are found', async () => {
+    const lost: [Rows, RegExp][] = [
+      [{ events: eventsOfGaps.slice(1), drops: dropsOfGaps }, /events holds 7 rows .* but 8 records/],
+      [{ events: eventsOfGaps, drops: dropsOfGaps.slice(1) }, /drops holds 1 rows .* but 2 records/],
+      [
+        {
+          events: eventsOfGaps,
+          drops: dropsOfGaps,
+          ledger: [ledgerOfGaps[0] ?? {}, ledgerRow({ ...datasetRow, until_offset: 9, in: 7, out: 7 })],
+        },
+        /holds 7 records, but the ledger says that 8 were written/,
+      ],
+    ]
+    for (const [rows, says] of lost) {
+      const { problems } = await auditOf({ ledger: ledgerOfGaps, ...rows }, withGaps)
+      assert.match(problems.join('\n'), says)
+    }
+  })
+
+  test('what another log has filled before is left out', async () => {
+    const { database } = api.ports
+    await database.execute(
+      `insert into rowmill_log (id, number, began_at) values (gen_random_uuid(), 0, '2020-01-01'), (gen_random_uuid(), 1, '2026-01-01')`,
+    )
+    const old = { time: '2025-06-01 00:00:00' }
+    const report = await auditOf({
+      ledger: [ledgerRow(old), ledgerRow(), ledgerRow(datasetRow)],
+      events: [
+        ...eventRows(8).map((row) => ({ ...row, _timestamp: '2026-01-01 00:00:00' })),
+        ...eventRows(5).map((row) => ({ ...row, _timestamp: old.time })),
+      ],
+      drops: [...dropRows, ...dropRows.map((row) => ({ ...row, ...old }))],
+    })
+    await database.execute('delete from rowmill_log')
+    assert.deepEqual(report.problems, [])
+    assert.deepEqual([report.captured, report.rows, report.drops], [10, 8, { duplicate: 2 }])
+  })
+
+  test('groups and topics of other programs are none of its business', async () => {
+    const report = await auditOf(
+      {},
+      {
+        ends: { ...atRest.ends, 'somebody-elses': 7 },
+        positions: { ...atRest.positions, 'somebody-elses': ['clickhouse-ingestion', 3] },
+      },
+    )
+    assert.deepEqual([report.problems, report.isSettled, report.waiting], [[], true, []])
   })
 
   test('what waits and what arrives meanwhile is no fault', async () => {

@@ -3,6 +3,7 @@
  * embedded log, two projects, a key for everything and one for the second project alone. Every answer is
  * checked against the OpenAPI document.
  */
+
 import assert from 'node:assert/strict'
 import { z } from 'zod'
 import { createSystemClock } from '../../src/adapters/embedded/clock.ts'
@@ -14,6 +15,8 @@ import { createProject, type Project } from '../../src/api/projects/projects.ts'
 import { capturedTopics, topics } from '../../src/event/topics.ts'
 import { httpConfigSchema } from '../../src/http/config.ts'
 import { openHttpServer } from '../../src/http/http.ts'
+import { jobsConfig } from '../../src/jobs/config.ts'
+import { createJobs } from '../../src/jobs/jobs.ts'
 import type { Warehouse } from '../../src/ports/warehouse.ts'
 import { openTestDatabase } from './database.ts'
 import { openTables } from './datasets.ts'
@@ -67,6 +70,10 @@ export async function openTestApi(
     clock,
     random: createSystemRandom(),
     logger: telemetry.logger,
+    jobs: createJobs(
+      { databases: [database], clock, random: createSystemRandom(), metrics: telemetry.metrics },
+      jobsConfig.parse({}),
+    ),
     ...options.ports,
   }
   const config = apiConfigSchema.parse({ keyCacheMs: 0, ...options.settings })

@@ -25,6 +25,7 @@ export function createMemoryBlobs(): Blobs & { stored: Map<string, Buffer> } {
     async *list(prefix) {
       for (const [key, bytes] of stored) if (key.startsWith(prefix)) yield { key, bytes: bytes.length }
     },
+    presign: async () => undefined,
     async [Symbol.asyncDispose]() {},
   }
 }

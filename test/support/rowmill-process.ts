@@ -92,11 +92,15 @@ export class RowmillProcess implements AsyncDisposable {
     return child.exitCode
   }
 
-  /** Runs another command on the same folder. */
+  /** Runs another command on the same folder, with the same settings. */
   async command(...parameters: string[]): Promise<{ code: number | null; out: string; err: string }> {
     const child = spawn(process.execPath, [program, ...parameters], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, ROWMILL_DATA_DIR: this.#settings.dataDir },
+      env: {
+        PATH: process.env.PATH,
+        ROWMILL_DATA_DIR: this.#settings.dataDir,
+        ...this.#settings.environment,
+      },
     })
     let out = ''
     let err = ''

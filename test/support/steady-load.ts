@@ -50,8 +50,12 @@ export async function countFates(url: string, apiKey: string, load: SteadyLoad):
 
 export type Fates = { lost: number; twice: number; unknown: number }
 
-/** Sends batches of ten, some of them identifying people, until it is stopped. */
-export function startSteadyLoad(url: string, options: LoadOptions): SteadyLoad {
+/**
+ * Sends batches of ten, some of them identifying people, until it is stopped. With several urls a batch that one
+ * did not take goes to the next, as a load balancer would have it.
+ */
+export function startSteadyLoad(url: string | readonly string[], options: LoadOptions): SteadyLoad {
+  const urls = [url].flat()
   const filler = 'x'.repeat(options.fillerBytes ?? 0)
   const load: SteadyLoad = {
     acknowledged: new Set(),
@@ -77,9 +81,10 @@ export function startSteadyLoad(url: string, options: LoadOptions): SteadyLoad {
         : { number, $set: { seen: number % 3 }, filler },
     }
   }
+  let requests = 0
   const post = async (body: string): Promise<number> => {
     try {
-      const answer = await fetch(`${url}/batch/`, {
+      const answer = await fetch(`${urls[requests++ % urls.length]}/batch/`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body,

@@ -80,7 +80,7 @@ export async function rowmill(
 /** Rows of a query to the warehouse of the program that runs on the folder, as whoever owns the folder may ask. */
 export async function askWarehouse(dataDir: string, sql: string): Promise<unknown[][]> {
   const running = readRunFile(dataDir)
-  if (running === undefined) throw new Error(`Nothing runs on ${dataDir}.`)
+  if (running?.warehouse === undefined) throw new Error(`Nothing runs on ${dataDir}.`)
   const { url, user, password, database } = running.warehouse
   const answer = await fetch(`${url}/?${new URLSearchParams({ database, default_format: 'JSONCompact' })}`, {
     method: 'POST',

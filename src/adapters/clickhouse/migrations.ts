@@ -2,13 +2,29 @@
  * Brings the warehouse's tables up to date. ClickHouse has no transactions around DDL: a file that was cut
  * off in the middle is run again from its beginning, so its statements must allow that (IF NOT EXISTS). The
  * caller holds a lock.
+ *
+ * On a cluster every statement goes to all nodes, and what was applied is known on all of them. A node that has
+ * not heard of the last one yet makes it run again, which changes nothing.
  */
 import { isRowmillError, RowmillError } from '../../errors/rowmill-error.ts'
 import type { Warehouse } from '../../ports/warehouse.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { Migration } from '../migration-files.ts'
+import { clusterStatements } from './cluster/cluster-statements.ts'
+import { clusterOf } from './warehouse.ts'
 
 type Applied = { version: number; name: string; checksum: string; is_breaking: number }
+
+const bookkeeping = `CREATE TABLE IF NOT EXISTS schema_migrations (
+    version UInt32, name String, checksum String, is_breaking UInt8, applied_at DateTime64(3) DEFAULT now64(3)
+  ) ENGINE = ReplacingMergeTree ORDER BY version
+  SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`
+
+type Place = { database: string; cluster: string | undefined }
+
+function placed(statement: string, { database, cluster }: Place): string[] {
+  return cluster === undefined ? [statement] : clusterStatements(statement, { cluster, database })
+}
 
 /**
  * Applies what is missing of `files`, by number, and answers the names. Fails with `MIGRATION_FAILED` when
@@ -20,12 +36,8 @@ export async function migrateWarehouse(
   options: { files: readonly Migration[]; logger: Logger },
 ): Promise<string[]> {
   const { files, logger } = options
-  await warehouse.command(
-    `CREATE TABLE IF NOT EXISTS schema_migrations (
-       version UInt32, name String, checksum String, is_breaking UInt8, applied_at DateTime64(3) DEFAULT now64(3)
-     ) ENGINE = ReplacingMergeTree ORDER BY version
-     SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`,
-  )
+  const place = { database: warehouse.database, cluster: clusterOf(warehouse) }
+  for (const statement of placed(bookkeeping, place)) await warehouse.command(statement)
   const applied = await warehouse.query<Applied>(
     'SELECT version, name, checksum, is_breaking FROM schema_migrations FINAL ORDER BY version',
   )
@@ -33,7 +45,7 @@ export async function migrateWarehouse(
   const known = new Set(applied.map((row) => row.version))
   const names: string[] = []
   for (const file of files.filter((one) => !known.has(one.version))) {
-    await apply(warehouse, file)
+    await apply(warehouse, file, place)
     names.push(file.name)
     logger.info({ migration: file.name }, 'A migration of the warehouse was applied.')
   }
@@ -65,10 +77,10 @@ function checkHistory(files: readonly Migration[], applied: readonly Applied[]):
     )
 }
 
-async function apply(warehouse: Warehouse, file: Migration): Promise<void> {
+async function apply(warehouse: Warehouse, file: Migration, place: Place): Promise<void> {
   for (const [index, statement] of splitStatements(file.sql).entries()) {
     try {
-      await warehouse.command(statement)
+      for (const one of placed(statement, place)) await warehouse.command(one)
     } catch (error) {
       if (isRowmillError(error, 'WAREHOUSE_UNAVAILABLE')) throw error
       throw new RowmillError(

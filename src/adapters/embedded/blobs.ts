@@ -9,7 +9,7 @@ import { constants } from 'node:fs'
 import { mkdir, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { RowmillError } from '../../errors/rowmill-error.ts'
-import type { Blobs } from '../../ports/blobs.ts'
+import { type Blobs, checkBlobKey } from '../../ports/blobs.ts'
 import type { Random } from '../../ports/random.ts'
 import { keyOfName, pathOfKey } from './blobs/blob-paths.ts'
 
@@ -51,6 +51,10 @@ function createBlobs(root: string, random: Random): Blobs {
         if (isThere === true) await syncFolder(dirname(path))
         return isThere ?? false
       })
+    },
+    async presign(key) {
+      checkBlobKey(key)
+      return undefined
     },
     list: (prefix, listing = {}) => listKeys(run, { root, prefix, ...listing }),
     async [Symbol.asyncDispose]() {

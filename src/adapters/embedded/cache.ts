@@ -20,7 +20,13 @@ import type { EmbeddedCacheConfig } from './cache/config.ts'
 import { createDurableKeys, type DurableKeys, loadDurableKeys } from './cache/durable-keys.ts'
 import { type CacheValue, Entries, type Entry, isExpired } from './cache/entries.ts'
 
-export type CacheContext = { database: Database; clock: Clock; metrics: Metrics; logger: Logger }
+export type CacheContext = {
+  /** Where what is kept goes. Without it a write with `keep` fails with `CACHE_UNAVAILABLE`. */
+  database: Database | undefined
+  clock: Clock
+  metrics: Metrics
+  logger: Logger
+}
 
 /** Loads what was kept. The table must be there: migrate first. Fails with the Database's errors. */
 export async function openEmbeddedCache(context: CacheContext, config: EmbeddedCacheConfig): Promise<Cache> {
@@ -29,7 +35,7 @@ export async function openEmbeddedCache(context: CacheContext, config: EmbeddedC
     weightMax: config.keysMax,
     onEvict: () => metrics.count('cache_evictions_total'),
   })
-  await loadDurableKeys(database, entries, clock.now())
+  if (database !== undefined) await loadDurableKeys(database, entries, clock.now())
   return new EmbeddedCache(context, config, entries)
 }
 

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
 import { RowmillError } from '../../errors/rowmill-error.ts'
 import { retryDelay } from '../../std/retry.ts'
-import { type ConnectionConfig, closedFailure, type OpenConnection, openConnection } from './connection.ts'
+import { closedFailure, type OpenConnection, openConnection } from './connection.ts'
+import type { ConnectionConfig, Endpoint } from './endpoint.ts'
 import type { DatabaseContext } from './pool.ts'
 
 export type HeldContext = DatabaseContext & {
   config: ConnectionConfig
+  /** PostgreSQL itself, whose sessions are ours. */
+  endpoint: Endpoint
   /** Aborts when the Database closes. */
   closing: AbortSignal
 }
@@ -22,7 +25,7 @@ export async function withAdvisoryLock<T>(
   context: HeldContext,
   options: { name: string; run: () => Promise<T>; signal?: AbortSignal },
 ): Promise<T> {
-  const { clock, random, closing, config } = context
+  const { clock, random, closing, endpoint } = context
   const { name, run, signal } = options
   const key = lockKey(name)
   const giveUp = signal === undefined ? closing : AbortSignal.any([signal, closing])
@@ -31,7 +34,7 @@ export async function withAdvisoryLock<T>(
     if (closing.aborted) throw closedFailure()
   }
   check()
-  await using connection = await openConnection(context, config)
+  await using connection = await openConnection(context, endpoint)
   for (let attempt = 1; ; attempt++) {
     check()
     const rows = await connection.query<{ got: boolean }>('select pg_try_advisory_lock($1) as got', [key])

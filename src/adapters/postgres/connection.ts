@@ -1,40 +1,15 @@
-import pg, { type ClientConfig } from 'pg'
+import pg from 'pg'
 import { RowmillError } from '../../errors/rowmill-error.ts'
-import type { Secret } from '../../std/secret.ts'
 import type { Logger } from '../../telemetry/logger.ts'
-import type { DatabaseConfig } from './config.ts'
-import { failureOf } from './failures.ts'
-import { typeParsers } from './type-parsers.ts'
-
-export type ConnectionConfig = DatabaseConfig & { url: Secret }
-
-/**
- * Settings of one connection. `sslmode` means what it means to libpq: `require` encrypts without asking who
- * answers, `verify-full` asks.
- */
-export function clientConfig(config: ConnectionConfig): ClientConfig {
-  return {
-    connectionString: withLibpqMeaning(config.url.reveal()),
-    application_name: 'rowmill',
-    keepAlive: true,
-    connectionTimeoutMillis: config.connectTimeoutMs,
-    statement_timeout: config.statementTimeoutMs,
-    idle_in_transaction_session_timeout: config.idleTransactionTimeoutMs,
-    types: typeParsers,
-  }
-}
-
-function withLibpqMeaning(url: string): string {
-  if (!/[?&]sslmode=/.test(url) || /[?&](uselibpqcompat|sslmode=no-verify)\b/.test(url)) return url
-  return `${url}&uselibpqcompat=true`
-}
+import type { Endpoint } from './endpoint.ts'
+import { connectFailure, failureOf } from './failures.ts'
 
 /** A connection outside the pool, for work that holds one for long. Fails with `DATABASE_UNAVAILABLE`. */
 export async function openConnection(
   context: { logger: Logger },
-  config: ConnectionConfig,
+  endpoint: Endpoint,
 ): Promise<OpenConnection> {
-  const client = new pg.Client(clientConfig(config))
+  const client = new pg.Client(endpoint.client)
   const lost = Promise.withResolvers<void>()
   let isClosing = false
   client.on('error', (error) => {
@@ -45,7 +20,7 @@ export async function openConnection(
   try {
     await client.connect()
   } catch (error) {
-    throw failureOf(error)
+    throw connectFailure(error, endpoint)
   }
   return {
     client,

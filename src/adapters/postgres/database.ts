@@ -12,56 +12,98 @@ import { isRetryable, RowmillError } from '../../errors/rowmill-error.ts'
 import type { Database, DatabaseSession } from '../../ports/database.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { withAdvisoryLock } from './advisory-lock.ts'
-import type { ConnectionConfig } from './connection.ts'
-import { failureOf } from './failures.ts'
+import { type OpenConnection, openConnection } from './connection.ts'
+import {
+  beginText,
+  type ConnectionConfig,
+  type Endpoint,
+  type Endpoints,
+  resolveEndpoints,
+} from './endpoint.ts'
+import { failureOf, poolerFailure } from './failures.ts'
 import { listenTo } from './listen.ts'
 import { createPool, type DatabaseContext } from './pool.ts'
+import { createReplica } from './replica.ts'
 
 /** Fails with `DATABASE_UNAVAILABLE`, `DATABASE_REFUSED` (wrong password, no such database) or `CONFIG_INVALID`. */
 export async function openDatabase(context: DatabaseContext, config: ConnectionConfig): Promise<Database> {
-  const database = createDatabase(context, config)
+  const endpoints = await resolveEndpoints(config)
+  const opened = createDatabase(context, config, endpoints)
   try {
-    await checkVersion(database)
+    await checkServer((text) => opened.database.query<Facts>(text), { endpoint: endpoints.main, config })
+    if (endpoints.direct !== endpoints.main) {
+      await using direct: OpenConnection = await openConnection(context, endpoints.direct)
+      await checkServer((text) => direct.query<Facts>(text), { endpoint: endpoints.direct, config })
+    }
+    await opened.checkReplica()
   } catch (error) {
-    await database[Symbol.asyncDispose]()
+    await opened.database[Symbol.asyncDispose]()
     throw error
   }
-  return database
+  return opened.database
 }
 
-function createDatabase(context: DatabaseContext, config: ConnectionConfig): Database {
-  const pool = createPool(context, config)
+function createDatabase(context: DatabaseContext, config: ConnectionConfig, endpoints: Endpoints) {
+  const { main, direct } = endpoints
+  const patienceMs = config.connectTimeoutMs
+  const pool = createPool(context, config, { endpoint: main, patienceMs, queue: 'database' })
+  const replica = createReplica(context, config, endpoints.replica)
   const closing = new AbortController()
   const { metrics } = context
-  const held = { ...context, config, closing: closing.signal }
+  const held = { ...context, config, endpoint: direct, closing: closing.signal }
+  const begin = beginText(config, main)
 
   const single = <T>(use: (session: DatabaseSession) => Promise<T>): Promise<T> =>
     counted(metrics, () => pool.withClient((client) => use(createSession(client).session)))
 
-  return {
-    query: (text, values) => single((session) => session.query(text, values)),
+  const database: Database = {
+    query: async (text, values, options) => {
+      if (options?.mayBeStale === true && replica !== undefined)
+        return await replica.query(
+          (client) => createSession(client).session.query(text, values),
+          () => single((session) => session.query(text, values)),
+        )
+      return await single((session) => session.query(text, values))
+    },
     execute: (text, values) => single((session) => session.execute(text, values)),
-    transaction: (run) => counted(metrics, () => pool.withClient((client) => runTransaction(client, run))),
+    transaction: (run) =>
+      counted(metrics, () => pool.withClient((client) => runTransaction(client, { begin, run }))),
     withLock: (name, run, options = {}) => withAdvisoryLock(held, { name, run, ...options }),
     listen: (channel, options) => listenTo(held, { channel, ...options }),
     async [Symbol.asyncDispose]() {
       closing.abort()
-      await pool[Symbol.asyncDispose]()
+      await Promise.all([pool[Symbol.asyncDispose](), replica?.[Symbol.asyncDispose]()])
     },
   }
+  return { database, checkReplica: async () => await replica?.check() }
 }
 
-async function checkVersion(database: Database): Promise<void> {
-  const rows = await database.query<{ version: number; name: string }>(
-    "select current_setting('server_version_num')::integer as version, current_setting('server_version') as name",
+type Facts = { version: number; name: string; timeout_ms: number }
+
+/** Its version, and that what was set for the session is set: a pooler may have taken it and dropped it. */
+async function checkServer(
+  ask: (text: string) => Promise<Facts[]>,
+  { endpoint, config }: { endpoint: Endpoint; config: ConnectionConfig },
+): Promise<void> {
+  const [row] = await ask(
+    `select current_setting('server_version_num')::integer as version, current_setting('server_version') as name,
+      (select setting::integer from pg_settings where pg_settings.name = 'statement_timeout') as timeout_ms`,
   )
-  const [row] = rows
   assert(row !== undefined)
-  if (row.version < 150_000)
+  checkFacts(row, { endpoint, config })
+}
+
+/** Fails with `CONFIG_INVALID`. */
+export function checkFacts(
+  facts: Facts,
+  { endpoint, config }: { endpoint: Endpoint; config: ConnectionConfig },
+): void {
+  if (facts.version < 150_000)
     throw new RowmillError(
       'CONFIG_INVALID',
-      `PostgreSQL ${row.name} is too old; set DATABASE_URL to a server of version 15 or newer.`,
+      `PostgreSQL ${facts.name} at ${endpoint.address} is too old; set ${endpoint.setting} to a server of version 15 or newer.`,
     )
+  if (!endpoint.isPooled && facts.timeout_ms !== config.statementTimeoutMs) throw poolerFailure(endpoint)
 }
 
 type Queryable = { query(text: string, values?: unknown[]): Promise<QueryResult | QueryResult[]> }
@@ -116,10 +158,10 @@ function createSession(client: Queryable): { session: DatabaseSession; end: () =
 
 async function runTransaction<T>(
   client: Queryable,
-  run: (session: DatabaseSession) => Promise<T>,
+  { begin, run }: { begin: string; run: (session: DatabaseSession) => Promise<T> },
 ): Promise<T> {
   const { session, end } = createSession(client)
-  await session.execute('begin')
+  await session.execute(begin)
   try {
     const answer = await run(session)
     await end()

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { RowmillError } from '../../errors/rowmill-error.ts'
+import type { Endpoint } from './endpoint.ts'
 
 /**
  * What PostgreSQL or the way to it said, as an operating error. PostgreSQL's own error object is not kept as
@@ -14,7 +15,57 @@ export function failureOf(error: unknown): unknown {
   if (error instanceof pg.DatabaseError) return failureOfServer(error)
   // The library reports a bad argument by these kinds; everything else is about the connection.
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return error
+  // The pool hangs the whole client onto an error, with the key that cancels its queries: not for logs.
+  Reflect.deleteProperty(error, 'client')
   return new RowmillError('DATABASE_UNAVAILABLE', 'PostgreSQL could not be reached.', { cause: error })
+}
+
+/** What an operator does about a refusal, by its SQLSTATE. */
+const advice = new Map([
+  ['28P01', 'Correct the user or the password there, or database.password (PGPASSWORD).'],
+  ['28000', "Allow this user and address in PostgreSQL's pg_hba.conf; it may also want sslmode=require."],
+  ['3D000', 'Create the database, or correct the name there.'],
+])
+
+/**
+ * Why a connection did not come about, with the setting that names the place. A server that cannot take what
+ * belongs to a session is a pooler: `CONFIG_INVALID`.
+ */
+export function connectFailure(error: unknown, endpoint: Endpoint): unknown {
+  const { setting, address } = endpoint
+  if (error instanceof pg.DatabaseError && error.code === '08P01') return poolerFailure(endpoint)
+  const failure = failureOf(error)
+  if (!(failure instanceof RowmillError)) return failure
+  const { cause, details, code } = failure
+  const sqlState = typeof details.sqlState === 'string' ? details.sqlState : ''
+  const said = cause instanceof Error ? `${failure.message} ${reasonOf(cause)}` : failure.message
+  const more = advice.get(sqlState)
+  return new RowmillError(code, `${setting}, ${address}: ${said}${more === undefined ? '' : ` ${more}`}`, {
+    ...(cause === undefined ? {} : { cause }),
+    details,
+  })
+}
+
+/** Behind `database.url` there is a pooler, but nothing says where PostgreSQL itself is. */
+export function poolerFailure({ setting, address }: Endpoint): RowmillError {
+  return new RowmillError(
+    'CONFIG_INVALID',
+    setting.startsWith('database.directUrl')
+      ? `${setting} leads to a pooler at ${address}; it must be the address of PostgreSQL itself.`
+      : `${setting} leads to a pooler at ${address} that does not take session settings, such as PgBouncer; set database.directUrl (DATABASE_DIRECT_URL) to the address of PostgreSQL itself, for locks and listeners.`,
+  )
+}
+
+/** The errors of sockets and TLS quote no values: codes, hosts, names in certificates. */
+function reasonOf(cause: Error): string {
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
+  const inner = cause instanceof AggregateError ? cause.errors.find((one) => one instanceof Error) : undefined
+  const text = (inner ?? cause).message.replace(/\.$/, '')
+  const isAboutTls = code !== undefined && /CERT|SIGN|TLS|SSL/.test(code)
+  if (isAboutTls)
+    return `${text}: give the authority of its certificate in database.sslRootCert (PGSSLROOTCERT), and connect by a name that the certificate has.`
+  if (/does not support SSL/.test(text)) return `${text}: switch TLS on there, or say sslmode=disable.`
+  return `${text}.`
 }
 
 const unavailableStates = /^(08...|53...|57P0[1235]|57014|55P03|25006|25P03|58030)$/
@@ -26,6 +77,12 @@ function failureOfServer(error: pg.DatabaseError): RowmillError {
     return new RowmillError('DATABASE_UNAVAILABLE', `PostgreSQL is not available (${sqlState}): ${said}.`, {
       details: { sqlState },
     })
+  if (sqlState === '42501')
+    return new RowmillError(
+      'DATABASE_REFUSED',
+      `PostgreSQL refused a statement (${sqlState}): ${said}. Grant it to the user of database.url (DATABASE_URL).`,
+      { details: { sqlState } },
+    )
   const details = {
     sqlState,
     constraint: error.constraint,

@@ -13,7 +13,7 @@ export async function* listenTo(
   context: HeldContext,
   options: { channel: string; signal: AbortSignal },
 ): AsyncGenerator<string, void, undefined> {
-  const { clock, random, logger, closing, config } = context
+  const { clock, random, logger, closing } = context
   const ended = AbortSignal.any([options.signal, closing])
   const abort = Promise.withResolvers<void>()
   const onAbort = () => abort.resolve()
@@ -21,10 +21,7 @@ export async function* listenTo(
   try {
     for (let attempt = 1; !ended.aborted; attempt++) {
       try {
-        for await (const payload of listenOnce(
-          { ...context, config },
-          { ...options, ended, abort: abort.promise },
-        )) {
+        for await (const payload of listenOnce(context, { ...options, ended, abort: abort.promise })) {
           attempt = 1
           yield payload
         }
@@ -47,8 +44,8 @@ async function* listenOnce(
   context: HeldContext,
   options: { channel: string; ended: AbortSignal; abort: Promise<void> },
 ): AsyncGenerator<string, void, undefined> {
-  const { config, logger } = context
-  await using connection = await openConnection(context, config)
+  const { config, endpoint, logger } = context
+  await using connection = await openConnection(context, endpoint)
   const { client } = connection
   const pending: string[] = []
   let arrived = Promise.withResolvers<void>()

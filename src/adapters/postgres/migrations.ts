@@ -23,19 +23,12 @@ export async function migrateDatabase(
   return await database.withLock(
     'migrate',
     async () => {
-      await database.execute(
-        `create table if not exists rowmill_migration (
-          version integer primary key,
-          name text not null,
-          checksum text not null,
-          is_breaking boolean not null,
-          applied_at timestamptz not null default now()
-        )`,
-      )
+      await ensureBookkeeping(database)
       const applied = await database.query<Applied>(
         'select version, name, checksum, is_breaking from rowmill_migration order by version',
       )
       const pending = pendingOf(files, applied)
+      if (pending.length > 0) await checkMayCreate(database)
       for (const migration of pending) {
         await applyMigration(database, migration)
         logger.info({ migration: migration.name }, 'A migration of the database was applied.')
@@ -43,6 +36,36 @@ export async function migrateDatabase(
       return pending.map((migration) => migration.name)
     },
     signal === undefined ? {} : { signal },
+  )
+}
+
+/** A user who may not create tables can still start a program whose tables are all there. */
+async function ensureBookkeeping(database: Database): Promise<void> {
+  const [found] = await database.query<{ name: string | null }>(
+    "select to_regclass('rowmill_migration')::text as name",
+  )
+  if (typeof found?.name === 'string') return
+  await checkMayCreate(database)
+  await database.execute(
+    `create table if not exists rowmill_migration (
+      version integer primary key,
+      name text not null,
+      checksum text not null,
+      is_breaking boolean not null,
+      applied_at timestamptz not null default now()
+    )`,
+  )
+}
+
+async function checkMayCreate(database: Database): Promise<void> {
+  const [row] = await database.query<{ user: string; database: string; schema: string; may: boolean }>(
+    `select current_user as user, current_database() as database, coalesce(current_schema(), 'public') as schema,
+      coalesce(has_schema_privilege(current_schema(), 'create'), false) as may`,
+  )
+  if (row === undefined || row.may) return
+  throw new RowmillError(
+    'MIGRATION_FAILED',
+    `The user ${row.user} of database.url (DATABASE_URL) may not create tables in the schema ${row.schema} of the database ${row.database}; run there: grant create, usage on schema "${row.schema}" to "${row.user}".`,
   )
 }
 

@@ -5,8 +5,9 @@ import type { Random } from '../../ports/random.ts'
 import { retryDelay } from '../../std/retry.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { type ConnectionConfig, clientConfig, closedFailure } from './connection.ts'
-import { failureOf } from './failures.ts'
+import { closedFailure } from './connection.ts'
+import type { ConnectionConfig, Endpoint } from './endpoint.ts'
+import { connectFailure, failureOf } from './failures.ts'
 
 export type DatabaseContext = { clock: Clock; random: Random; logger: Logger; metrics: Metrics }
 
@@ -19,30 +20,38 @@ export interface Pool extends AsyncDisposable {
   withClient<T>(use: (client: pg.PoolClient) => Promise<T>): Promise<T>
 }
 
-export function createPool(context: DatabaseContext, config: ConnectionConfig): Pool {
+/** `patienceMs`: how long connecting is tried again while the server is away. */
+export function createPool(
+  context: DatabaseContext,
+  config: ConnectionConfig,
+  options: { endpoint: Endpoint; patienceMs: number; queue: 'database' | 'database_replica' },
+): Pool {
+  const { endpoint, patienceMs, queue } = options
   const { clock, random, logger, metrics } = context
   const closing = new AbortController()
   const pool = new pg.Pool({
-    ...clientConfig(config),
+    ...endpoint.client,
     max: config.connectionsMax,
     idleTimeoutMillis: config.idleTimeoutMs,
   })
   pool.on('error', (error) => {
+    // The pool puts the connection into the error, with all that it knows: nothing for a log.
+    Reflect.deleteProperty(error, 'client')
     // While all is closed, PostgreSQL may be quicker to end a connection than the pool.
     if (!closing.signal.aborted) logger.warn({ error: failureOf(error) }, 'An idle connection broke.')
   })
   let waiting = 0
   let closed: Promise<void> | undefined
-  metrics.set('queue_bound', config.waitingMax, { queue: 'database' })
+  metrics.set('queue_bound', config.waitingMax, { queue })
 
   const connect = async (): Promise<pg.PoolClient> => {
-    const deadlineMs = clock.monotonic() + config.connectTimeoutMs
+    const deadlineMs = clock.monotonic() + patienceMs
     for (let attempt = 1; ; attempt++) {
       if (closing.signal.aborted) throw closedFailure()
       try {
         return await pool.connect()
       } catch (error) {
-        const failure = failureOf(error)
+        const failure = connectFailure(error, endpoint)
         if (!isRetryable(failure) || clock.monotonic() >= deadlineMs) throw failure
         const delayMs = retryDelay(connectDelays, attempt, random.next())
         await clock.sleep(delayMs, { signal: closing.signal })
@@ -54,12 +63,12 @@ export function createPool(context: DatabaseContext, config: ConnectionConfig): 
     if (waiting >= config.waitingMax)
       throw new RowmillError('DATABASE_UNAVAILABLE', `${waiting} statements wait for a connection already.`)
     waiting += 1
-    metrics.set('queue_depth', waiting, { queue: 'database' })
+    metrics.set('queue_depth', waiting, { queue })
     try {
       return await connect()
     } finally {
       waiting -= 1
-      metrics.set('queue_depth', waiting, { queue: 'database' })
+      metrics.set('queue_depth', waiting, { queue })
     }
   }
 

@@ -13,9 +13,11 @@
  * is written again.
  */
 import { z } from 'zod'
+import { isOwnGroup } from '../../event/groups.ts'
 import { capturedTopics, topics } from '../../event/topics.ts'
 import type { Database } from '../../ports/database.ts'
 import type { Log } from '../../ports/log.ts'
+import { hasUnread } from '../../stream/unread.ts'
 
 export const deletionSchema = z.strictObject({
   id: z.guid(),
@@ -94,15 +96,16 @@ export async function logEnds(log: Log, names: readonly string[]): Promise<LogEn
     .filter(([, , end]) => end > 0)
 }
 
-/** Whether every group that reads these partitions has settled them up to these ends. */
+/** Whether every group of ours that reads these partitions has settled them up to these ends. */
 export async function isSettled(log: Log, ends: readonly LogEnd[]): Promise<boolean> {
-  const positions = await log.positions()
-  return ends.every(([topic, partition, end]) => {
-    const readers = positions.filter(
-      (position) => position.topic === topic && position.partition === partition,
-    )
-    return readers.length > 0 && readers.every(({ position }) => position >= end)
-  })
+  const positions = (await log.positions()).filter(({ group }) => isOwnGroup(group))
+  for (const [topic, partition, until] of ends) {
+    const readers = positions.filter((one) => one.topic === topic && one.partition === partition)
+    if (readers.length === 0) return false
+    for (const { position: from } of readers)
+      if (await hasUnread(log, { topic, partition }, { from, until })) return false
+  }
+  return true
 }
 
 export function deletionBody(deletion: Deletion): z.output<typeof deletionSchema> {

@@ -25,20 +25,7 @@ export function createGroupRoutes(
 ): ApiRoute[] {
   const { database } = ports
   return [
-    defineRoute({
-      method: 'GET',
-      path: '/api/projects/:project_id/groups_types',
-      summary: 'The group types of the project, at most five',
-      tag: 'groups',
-      answers: { 200: z.array(groupTypeSchema) },
-      async run({ project }) {
-        const body = await database.query<z.output<typeof groupTypeSchema>>(
-          'select group_type, group_type_index from posthog_grouptypemapping where team_id = $1 order by group_type_index',
-          [project.id],
-        )
-        return { status: 200, body }
-      },
-    }),
+    createGroupTypesRoute(database),
     defineRoute({
       method: 'GET',
       path: '/api/projects/:project_id/groups',
@@ -63,6 +50,7 @@ export function createGroupRoutes(
             ...[project.id, query.group_type_index, query.limit + 1],
             ...[place === undefined ? query.offset : 0, query.search ?? '', bornBefore, keyAfter],
           ],
+          { mayBeStale: true },
         )
         const found = page(rows, { query, url, place, keyOf: (row) => [row.born, row.group_key] })
         return {
@@ -88,4 +76,22 @@ export function createGroupRoutes(
       },
     }),
   ]
+}
+
+function createGroupTypesRoute(database: Database): ApiRoute {
+  return defineRoute({
+    method: 'GET',
+    path: '/api/projects/:project_id/groups_types',
+    summary: 'The group types of the project, at most five',
+    tag: 'groups',
+    answers: { 200: z.array(groupTypeSchema) },
+    async run({ project }) {
+      const body = await database.query<z.output<typeof groupTypeSchema>>(
+        'select group_type, group_type_index from posthog_grouptypemapping where team_id = $1 order by group_type_index',
+        [project.id],
+        { mayBeStale: true },
+      )
+      return { status: 200, body }
+    },
+  })
 }

@@ -133,6 +133,7 @@ async function readPersons(
   const rows = await database.query<PersonRow>(
     `${select} where ${conditions.join(' and ')} order by ${order} limit $2 offset $3`,
     values,
+    { mayBeStale: true },
   )
   return { rows, place }
 }

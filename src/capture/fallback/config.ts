@@ -20,13 +20,26 @@ export const fallbackConfigSchema = z.strictObject({
     .max(200)
     .default('capture-fallback')
     .meta({ description: 'What the keys of the kept objects begin with.', env: 'S3_FALLBACK_PREFIX' }),
-  bucket: z.string().optional().meta({
-    description: 'S3 is not supported by this version; setting it while the fallback is enabled is refused.',
-    env: 'S3_FALLBACK_BUCKET',
-  }),
-  endpoint: z.string().optional().meta({
-    description: 'S3 is not supported by this version; setting it while the fallback is enabled is refused.',
-    env: 'S3_FALLBACK_ENDPOINT',
+  bucket: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'is the name of a bucket: 3 to 63 of a-z 0-9 . -')
+    .optional()
+    .meta({
+      description:
+        'A bucket on S3 of its own for what is kept; region and credentials are those of s3. Without it: the blob store that everything uses.',
+      env: 'S3_FALLBACK_BUCKET',
+    }),
+  endpoint: z
+    .string()
+    .regex(/^https?:\/\/[^/?#@\s]+\/?$/, 'must be http://host:port or https://host, without a path')
+    .optional()
+    .meta({
+      description: 'Where the S3 of that bucket is. Without it: s3.endpoint.',
+      env: 'S3_FALLBACK_ENDPOINT',
+    }),
+  requestTimeoutMs: z.number().int().min(100).max(600_000).default(10_000).meta({
+    description:
+      'How long writing or reading one object in that bucket may take with all attempts; then the answer is 503, in ms.',
   }),
   probeIntervalMs: z.number().int().min(10).default(1_000).meta({
     description: 'How long after a failure of the log it is left alone before it is tried again, in ms.',
@@ -57,13 +70,10 @@ export const fallbackConfigSchema = z.strictObject({
 export type FallbackConfig = z.output<typeof fallbackConfigSchema>
 
 /** What contradicts itself, as sentences that say what to set. */
-export function fallbackContradictions({ isEnabled, bucket, endpoint }: FallbackConfig): string[] {
-  if (!isEnabled) return []
-  return [
-    ...(bucket === undefined ? [] : ['S3_FALLBACK_BUCKET']),
-    ...(endpoint === undefined ? [] : ['S3_FALLBACK_ENDPOINT']),
-  ].map(
-    (name) =>
-      `${name} is set, but this version of Rowmill keeps blobs in its data folder only; unset it, or set capture.fallback.isEnabled to false.`,
-  )
+export function fallbackContradictions({ bucket, endpoint }: FallbackConfig): string[] {
+  return bucket === undefined && endpoint !== undefined
+    ? [
+        'capture.fallback.endpoint (S3_FALLBACK_ENDPOINT) is set, but capture.fallback.bucket is not; set capture.fallback.bucket (S3_FALLBACK_BUCKET), or unset it.',
+      ]
+    : []
 }

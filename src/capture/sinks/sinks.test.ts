@@ -94,8 +94,14 @@ const contradictions: readonly [Record<string, string>, RegExp][] = [
   [{ PRINT_SINK: '1', ROWMILL_CAPTURE_SINK: 'noop' }, /capture\.sink is noop; unset one/],
   [{ NOOP_SINK: '1', ROWMILL_CAPTURE_SINK: 'print' }, /capture\.sink is print; unset one/],
   [{ NOOP_SINK: '1', S3_FALLBACK_ENABLED: '1' }, /set capture\.fallback\.isEnabled to false/],
-  [{ S3_FALLBACK_ENABLED: '1', S3_FALLBACK_BUCKET: 'b' }, /S3_FALLBACK_BUCKET is set, but .* unset it/],
-  [{ S3_FALLBACK_ENABLED: '1', S3_FALLBACK_ENDPOINT: 'http://s3' }, /S3_FALLBACK_ENDPOINT is set/],
+  [
+    { S3_FALLBACK_ENABLED: '1', S3_FALLBACK_BUCKET: 'b' },
+    /fallback\.bucket .*S3_FALLBACK_BUCKET.* name of a bucket/,
+  ],
+  [
+    { S3_FALLBACK_ENABLED: '1', S3_FALLBACK_ENDPOINT: 'http://s3' },
+    /S3_FALLBACK_ENDPOINT\) is set, but .* set capture\.fallback\.bucket/,
+  ],
   [{ S3_FALLBACK_PREFIX: '../x' }, /prefix .* names joined by/],
   [{ CAPTURE_MODE: 'everything' }, /capture\.mode/],
   [
@@ -113,5 +119,5 @@ for (const [environment, sentence] of contradictions)
   })
 
 test('a bucket without the fallback is ignored', () => {
-  assert.equal(load({ S3_FALLBACK_BUCKET: 'b' }).fallback.isEnabled, false)
+  assert.equal(load({ S3_FALLBACK_BUCKET: 'kept' }).fallback.isEnabled, false)
 })

@@ -1,4 +1,5 @@
-import { examine, type Finding } from '../../platform/doctor.ts'
+import type { Finding } from '../../platform/doctor/finding.ts'
+import { examine } from '../../platform/doctor.ts'
 import type { Command, Terminal } from '../command.ts'
 import { colour, json } from '../output.ts'
 

@@ -27,6 +27,11 @@ export const loadCommand: Command = {
       description: 'About how large the properties of an event are (default 600).',
     },
     token: { kind: 'text', placeholder: 'token', description: 'Of this project (default: the first).' },
+    url: {
+      kind: 'text',
+      placeholder: 'url',
+      description: 'Where capture listens (default: the program of the data folder).',
+    },
     wait: {
       kind: 'text',
       placeholder: 'seconds',
@@ -46,9 +51,11 @@ export const loadCommand: Command = {
     }
     const waitMs = 1000 * count(options, 'wait', 120, 0)
     const settings = config().config
-    const running = readRunFile(settings.dataDir)
-    if (running === undefined)
-      throw new UsageError(`Nothing is running in ${settings.dataDir}. Start "rowmill serve" there first.`)
+    const url = typeof options.url === 'string' ? options.url : readRunFile(settings.dataDir)?.url
+    if (url === undefined)
+      throw new UsageError(
+        `Nothing is running in ${settings.dataDir}. Start "rowmill serve" there first, or name a capture with --url.`,
+      )
     await using engines = await joinEngines(settings)
     const token =
       typeof options.token === 'string'
@@ -61,7 +68,7 @@ export const loadCommand: Command = {
     const startedAt = engines.clock.monotonic()
     const result = await sendLoad(
       {
-        url: running.url,
+        url,
         token,
         ...plan,
       },

@@ -21,7 +21,7 @@ export const serveCommand: Command = {
     },
     list: { kind: 'flag', description: 'List the roles and end.' },
   },
-  async run({ config, options, terminal, signal }) {
+  async run({ config, options, terminal, signal, abandon, tellStopLimit }) {
     if (options.list === true) {
       const roles = Object.entries(roleNames)
       terminal.out(
@@ -32,8 +32,11 @@ export const serveCommand: Command = {
       return 0
     }
     const settings = options.testing === true ? { 'consumer.testing.isEnabled': 'true' } : {}
-    await serve(config(settings).config, {
+    const settled = config(settings).config
+    tellStopLimit(settled.shutdownMs)
+    await serve(settled, {
       signal,
+      abort: abandon,
       onReady: (ready) => {
         const line = (label: string, value: string): string => `  ${label.padEnd(14)} ${value}\n`
         terminal.out(

@@ -78,9 +78,14 @@ function engineColumns(engine: TableEngine): string[] {
   return engine.isDeleted === undefined ? [engine.version] : [engine.version, engine.isDeleted]
 }
 
+/** Of a replicated table: ClickHouse forgets tokens after an hour, and a warehouse may be away for longer. */
+export const tokenSeconds = { name: 'replicated_deduplication_window_seconds', value: 604_800 }
+
 function settingTexts(table: StorageTable, { isReplicated }: { isReplicated: boolean }): string[] {
-  const window = isReplicated ? 'replicated_deduplication_window' : 'non_replicated_deduplication_window'
-  return Object.entries({ ...table.settings, [window]: table.dedupWindow }).map(
+  const windows = isReplicated
+    ? { replicated_deduplication_window: table.dedupWindow, [tokenSeconds.name]: tokenSeconds.value }
+    : { non_replicated_deduplication_window: table.dedupWindow }
+  return Object.entries({ ...table.settings, ...windows }).map(
     ([key, value]) => `${key} = ${typeof value === 'number' ? value : quoted(value)}`,
   )
 }

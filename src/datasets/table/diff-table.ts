@@ -5,7 +5,7 @@
  * The differences come in an order in which their statements can run: indices and TTLs go before what they
  * name changes, new columns come before what may name them, and nothing is dropped before the end.
  */
-import { identifier, quoted } from './create-table.ts'
+import { identifier, quoted, tokenSeconds } from './create-table.ts'
 import type { LiveColumn, LiveTable } from './live-table.ts'
 
 export type TableDifference = {
@@ -261,6 +261,8 @@ function ttlDifferences({ ttl: want }: LiveTable, { ttl: has }: LiveTable): Tabl
 
 function settingDifferences(wanted: LiveTable, live: LiveTable): TableDifference[] {
   const has = new Map([...live.settings].map(([name, value]) => [settingName(name), value]))
+  // A replicated table has it beside the window, which alone is the storage's to say.
+  if (live.isReplicated) has.delete(tokenSeconds.name)
   const wants = new Map([...wanted.settings].map(([name, value]) => [settingName(name), value]))
   return [...new Set([...wants.keys(), ...has.keys()])].flatMap((name): TableDifference[] => {
     const want = wants.get(name)

@@ -230,7 +230,10 @@ suite('tables', () => {
         `ReplicatedCollapsingMergeTree('/clickhouse/tables/outcomes/{shard}/d\\'b/${table.name}', '{replica}', \`sign\`)`,
       ),
     )
-    assert.match(local, / replicated_deduplication_window = 1000/)
+    assert.match(
+      local,
+      / replicated_deduplication_window = 1000, replicated_deduplication_window_seconds = 604800/,
+    )
     assert.match(all, /`everywhere` ON CLUSTER `c-1`[\s\S]*ENGINE = Distributed\(`c-1`, `d'b`, `t_\d+`, id\)/)
     assert.doesNotMatch(all, /CODEC|TTL/)
     await create({

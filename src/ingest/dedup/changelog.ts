@@ -40,7 +40,14 @@ export class IdRows {
   }
 }
 
-export function encodeChangelog(rows: IdRows, source: DedupSource, timestampMs: number): NewRecord {
+/** Names the process and the batch that wrote the record. */
+export const writerHeader = 'writer'
+
+export function encodeChangelog(
+  rows: IdRows,
+  source: DedupSource,
+  { timestampMs, writer }: { timestampMs: number; writer: string },
+): NewRecord {
   const topic = Buffer.from(source.topic)
   const head = Buffer.allocUnsafe(11 + topic.length)
   head.writeUInt8(version, 0)
@@ -49,7 +56,7 @@ export function encodeChangelog(rows: IdRows, source: DedupSource, timestampMs: 
   head.writeUInt32LE(source.partition, 3 + topic.length)
   head.writeUInt32LE(rows.count, 7 + topic.length)
   const value = Buffer.concat([head, Buffer.from(rows.words.buffer)])
-  return { topic: topics.dedup, key: null, value, timestampMs }
+  return { topic: topics.dedup, key: null, value, timestampMs, headers: { [writerHeader]: writer } }
 }
 
 /** Fails with `LOG_CORRUPT` for what is no such record. */

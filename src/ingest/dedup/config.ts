@@ -20,6 +20,12 @@ export const dedupConfigSchema = z.strictObject({
     .positive()
     .default(60_000)
     .describe('Time in ms between two looks for ids on the log that are no longer remembered.'),
+  tailIntervalMs: z
+    .number()
+    .int()
+    .min(10)
+    .default(500)
+    .describe('Time in ms between two looks for ids that other processes have accepted.'),
 })
 
 export type DedupConfig = z.infer<typeof dedupConfigSchema>

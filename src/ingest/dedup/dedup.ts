@@ -12,23 +12,26 @@
  * - Remember only ids of events that end here. An event that is diverted to another topic comes back from
  *   there with another place: its id must not be among those that are recorded, or it would be dropped.
  *
- * The window lives in the memory of one process. Partitions consumed by several processes are de-duplicated
- * per process, so they need the same key for the same id.
+ * The window lives in the memory of each process, and every process knows the ids of all: it reads the changelog
+ * to its end before the first batch of a partition that was leased to it (`catchUp`), and goes on reading while
+ * it works. So an id is exact within a partition, also when the partition moves. Two events with one id in two
+ * partitions that two processes hold are told apart if they come further apart than `tailIntervalMs` and a batch;
+ * what was missed is counted. Capture gives events of one person one key, so equal ids meet in one partition.
  */
 import assert from 'node:assert/strict'
-import { topics } from '../../event/topics.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Log, LogRecord, NewRecord, RecordPosition } from '../../ports/log.ts'
+import type { LogRecord, NewRecord, RecordPosition } from '../../ports/log.ts'
 import type { Random } from '../../ports/random.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { decodeChangelog, encodeChangelog, IdRows, rowWords } from './changelog.ts'
+import { decodeChangelog, encodeChangelog, IdRows, rowWords, writerHeader } from './changelog.ts'
 import type { DedupConfig } from './config.ts'
 import { createFingerprinter, fingerprintWords } from './fingerprint.ts'
+import { type ChangelogLog, type ChangelogTail, openChangelogTail } from './tail.ts'
 import { IdWindow } from './window.ts'
 
 export type DedupDeps = {
-  log: Pick<Log, 'describe' | 'offsetAt' | 'scan'>
+  log: ChangelogLog
   clock: Clock
   metrics: Metrics
   logger: Logger
@@ -50,24 +53,31 @@ export interface Dedup {
   committed(ids: readonly DedupId[], source: DedupSource & { until: number }): void
   /** Gives up all claims of a source that were not committed. */
   release(source: DedupSource): void
+  /** Resolves when every id is known that was durable on the log when it was called. Fails with the log's errors. */
+  catchUp(): Promise<void>
+  /** Learns what other processes have written and can be read now. */
+  follow(): Promise<void>
   readonly size: number
   readonly memoryBytes: number
   /** No id that is remembered was written before this time; undefined while there is none. */
   readonly oldestMs: number | undefined
 }
 
-/** Reads the changelog of the window back. An abort ends the reading early; the caller is stopping then. */
+/**
+ * Reads the changelog of the window back. An abort ends the reading early; the caller is stopping then. `isShared`:
+ * other processes write the changelog too.
+ */
 export async function openDedup(
   deps: DedupDeps,
   config: DedupConfig,
-  options: { signal: AbortSignal },
+  options: { isShared?: boolean; signal: AbortSignal },
 ): Promise<Dedup> {
   const seed = deps.random?.bytes(4).readUInt32LE(0) ?? 0x2545f491
-  const dedup = new WindowDedup(deps, new IdWindow(config, seed))
+  const writer = deps.random?.bytes(8).toString('hex') ?? ''
+  const dedup = new WindowDedup(deps, { window: new IdWindow(config, seed), writer })
   const started = deps.clock.monotonic()
   const sinceMs = deps.clock.now() - config.windowMs
-  for await (const record of readChangelog(deps.log, { sinceMs, signal: options.signal })) dedup.load(record)
-  dedup.report()
+  await dedup.open({ sinceMs, isShared: options.isShared ?? false, signal: options.signal })
   deps.logger.info(
     { ids: dedup.size, ms: Math.round(deps.clock.monotonic() - started) },
     'ids of the window are loaded',
@@ -77,6 +87,8 @@ export async function openDedup(
 
 const isNew: Verdict = { kind: 'new' }
 const placesMax = 65_534
+/** Own records that may wait to be passed over; beyond it they are looked at like any other's. */
+const ownRecordsMax = 10_000
 
 class WindowDedup implements Dedup {
   readonly #window: IdWindow
@@ -88,11 +100,38 @@ class WindowDedup implements Dedup {
   /** By place, then by offset: ids that were judged new and are not committed yet. */
   readonly #claims = new Map<number, Map<number, DedupId>>()
   readonly #scratch = new Uint32Array(fingerprintWords)
+  readonly #log: ChangelogLog
+  /** Names this process on its records; empty where there is no chance to take a name from. */
+  readonly #writer: string
+  #records = 0
+  /** By place, the name of the record of the batch in hand. */
+  readonly #inHand = new Map<number, string>()
+  /** Names of own records that are durable and known: reading them again would teach nothing. */
+  readonly #own = new Set<string>()
+  #tail: ChangelogTail | undefined
 
-  constructor(deps: DedupDeps, window: IdWindow) {
+  constructor(deps: DedupDeps, { window, writer }: { window: IdWindow; writer: string }) {
+    this.#log = deps.log
     this.#clock = deps.clock
     this.#metrics = deps.metrics
     this.#window = window
+    this.#writer = writer
+  }
+
+  async open(options: { sinceMs: number; isShared: boolean; signal: AbortSignal }): Promise<void> {
+    const load = (record: LogRecord): void =>
+      this.#tail === undefined ? this.#load(record) : this.#learn(record)
+    const ports = { log: this.#log, clock: this.#clock }
+    this.#tail = await openChangelogTail(ports, { ...options, load })
+    this.report()
+  }
+
+  async catchUp(): Promise<void> {
+    await this.#tail?.catchUp()
+  }
+
+  async follow(): Promise<void> {
+    await this.#tail?.follow()
   }
 
   get size(): number {
@@ -145,17 +184,23 @@ class WindowDedup implements Dedup {
   }
 
   record(ids: readonly DedupId[], source: DedupSource): NewRecord | undefined {
+    const placeIndex = this.#placeIndex(source)
+    this.#inHand.delete(placeIndex)
     if (ids.length === 0) return undefined
     const rows = IdRows.create(ids.length)
     for (const [row, id] of ids.entries()) {
       this.#fingerprinter.write(id, rows.words, row * rowWords)
       rows.setOffset(row, id.offset)
     }
-    return encodeChangelog(rows, source, this.#clock.now())
+    const writer = this.#writer === '' ? '' : `${this.#writer}/${this.#records++}`
+    if (writer !== '') this.#inHand.set(placeIndex, writer)
+    return encodeChangelog(rows, source, { timestampMs: this.#clock.now(), writer })
   }
 
   committed(ids: readonly DedupId[], source: DedupSource & { until: number }): void {
-    const claims = this.#claims.get(this.#placeIndex(source))
+    const placeIndex = this.#placeIndex(source)
+    this.#passOver(placeIndex)
+    const claims = this.#claims.get(placeIndex)
     if (claims === undefined) return
     for (const id of ids) claims.delete(id.offset)
     for (const claim of [...claims.values()]) {
@@ -170,6 +215,14 @@ class WindowDedup implements Dedup {
     const placeIndex = this.#placeIndex(source)
     for (const claim of this.#claims.get(placeIndex)?.values() ?? []) this.#forget(claim)
     this.#claims.delete(placeIndex)
+    this.#inHand.delete(placeIndex)
+  }
+
+  /** The record of the batch that was committed now need not be read. */
+  #passOver(placeIndex: number): void {
+    const name = this.#inHand.get(placeIndex)
+    this.#inHand.delete(placeIndex)
+    if (name !== undefined && this.#own.size < ownRecordsMax) this.#own.add(name)
   }
 
   #forget(id: DedupId): void {
@@ -178,12 +231,30 @@ class WindowDedup implements Dedup {
   }
 
   /** Adds what a changelog record says: ids that were new when it was written. */
-  load(record: LogRecord): void {
+  #load(record: LogRecord): void {
     const { source, rows } = decodeChangelog(record)
     const placeIndex = this.#placeIndex(source)
     this.#window.moveTo(record.timestampMs)
     for (let row = 0; row < rows.count; row++)
       this.#window.add(rows.words, row * rowWords, { placeIndex, offset: rows.offsetAt(row) })
+  }
+
+  /** The same while this process works: what is known already stays, and what two processes have accepted is counted. */
+  #learn(record: LogRecord): void {
+    const name = record.headers[writerHeader]
+    if (typeof name === 'string' && this.#own.delete(name)) return
+    const { source, rows } = decodeChangelog(record)
+    const placeIndex = this.#placeIndex(source)
+    if (this.#inHand.get(placeIndex) === name) this.#inHand.delete(placeIndex)
+    this.#window.moveTo(this.#clock.now())
+    let twice = 0
+    for (let row = 0; row < rows.count; row++) {
+      const place = { placeIndex, offset: rows.offsetAt(row) }
+      const known = this.#window.find(rows.words, row * rowWords)
+      if (known === undefined) this.#window.add(rows.words, row * rowWords, place)
+      else if (known.placeIndex !== placeIndex || known.offset !== place.offset) twice++
+    }
+    if (twice > 0) this.#metrics.count('ingest_dedup_twice_total', twice)
   }
 
   report(): void {
@@ -201,38 +272,4 @@ class WindowDedup implements Dedup {
     this.#placeIndexes.set(name, index)
     return index
   }
-}
-
-/** The records of the changelog's partitions since a time, merged in the order of their times. */
-async function* readChangelog(
-  log: DedupDeps['log'],
-  options: { sinceMs: number; signal: AbortSignal },
-): AsyncGenerator<LogRecord> {
-  const described = (await log.describe()).find((topic) => topic.name === topics.dedup)
-  const partitions = Array.from({ length: described?.partitions ?? 0 }, (_, partition) => partition)
-  const readers = partitions.map((partition) => readPartition(log, { ...options, partition }))
-  const heads: { record: LogRecord; reader: AsyncGenerator<LogRecord> }[] = []
-  const advance = async (reader: AsyncGenerator<LogRecord>) => {
-    const next = await reader.next()
-    if (next.done !== true) heads.push({ record: next.value, reader })
-  }
-  for (const reader of readers) await advance(reader)
-  while (heads.length > 0) {
-    let first = 0
-    for (let index = 1; index < heads.length; index++)
-      if ((heads[index]?.record.timestampMs ?? 0) < (heads[first]?.record.timestampMs ?? 0)) first = index
-    const [head] = heads.splice(first, 1)
-    if (head === undefined) return
-    yield head.record
-    await advance(head.reader)
-  }
-}
-
-async function* readPartition(
-  log: DedupDeps['log'],
-  options: { sinceMs: number; partition: number; signal: AbortSignal },
-): AsyncGenerator<LogRecord> {
-  const { partition, signal } = options
-  const from = await log.offsetAt(topics.dedup, partition, options.sinceMs)
-  for await (const records of log.scan({ topic: topics.dedup, partition, from, signal })) yield* records
 }

@@ -5,28 +5,29 @@ import { embeddedCacheConfig } from '../../adapters/embedded/cache/config.ts'
 import { chdbConfigSchema } from '../../adapters/embedded/chdb/config.ts'
 import { embeddedLogConfig } from '../../adapters/embedded/log/config.ts'
 import { postgresConfig } from '../../adapters/embedded/postgres/config.ts'
+import { kafkaConfig } from '../../adapters/kafka/config.ts'
 import { databaseConfig } from '../../adapters/postgres/config.ts'
+import { redisConfig } from '../../adapters/redis/config.ts'
+import { s3Config } from '../../adapters/s3/config.ts'
 import { apiConfigSchema } from '../../api/config.ts'
 import { admissionConfigSchema } from '../../capture/admission/config.ts'
 import { aiConfigSchema } from '../../capture/ai/config.ts'
 import { captureConfigSchema } from '../../capture/config.ts'
-import { fallbackContradictions } from '../../capture/fallback/config.ts'
-import { modeContradictions } from '../../capture/mode/config.ts'
 import { otelConfigSchema } from '../../capture/otel/config.ts'
 import { replayConfigSchema } from '../../capture/replay/config.ts'
-import { sinkContradictions } from '../../capture/sinks/config.ts'
 import { v1ConfigSchema } from '../../capture/v1/config.ts'
 import { datasetsConfig } from '../../datasets/config.ts'
 import { consumerConfig } from '../../datasets/consume/config.ts'
 import { httpConfigSchema } from '../../http/config.ts'
 import { ingestConfig } from '../../ingest/config.ts'
 import { dedupConfigSchema } from '../../ingest/dedup/config.ts'
+import { jobsConfig } from '../../jobs/config.ts'
 import { Secret } from '../../std/secret.ts'
 import { streamConfig } from '../../stream/config.ts'
-import { isRoleName, roleNames } from '../roles.ts'
+import { roleNames } from '../roles.ts'
+import { contradictionsOf } from './contradictions.ts'
 
 const dayMs = 86_400_000
-const loopback: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 
 const secret = () =>
   z
@@ -34,20 +35,24 @@ const secret = () =>
     .min(1)
     .transform((text) => new Secret(text))
 
-function isHostOrUrl(text: string): boolean {
-  return URL.canParse(/^https?:\/\//.test(text) ? text : `http://${text}`)
+function isListOfHosts(text: string): boolean {
+  return text
+    .split(',')
+    .map((host) => host.trim())
+    .every((host) => host !== '' && URL.canParse(/^https?:\/\//.test(host) ? host : `http://${host}`))
 }
 
 const logSettings = z
   .strictObject({
     ...embeddedLogConfig.shape,
-    capturedPartitions: z
-      .number()
-      .int()
-      .min(1)
-      .max(256)
-      .default(4)
-      .meta({ description: 'Partitions of the topics that ingest reads. May be raised, never lowered.' }),
+    capturedPartitions: z.number().int().min(1).max(256).default(4).meta({
+      description:
+        'Partitions of the topics that ingest reads. May be raised, never lowered. Topics that Kafka has already stay as they are.',
+    }),
+    readyPartitions: z.number().int().min(1).max(256).default(1).meta({
+      description:
+        'Partitions of the topics that datasets reads: more let several processes share the work, fewer make larger inserts. May be raised, never lowered. Topics that Kafka has already stay as they are.',
+    }),
     retentionMs: z
       .number()
       .int()
@@ -83,11 +88,14 @@ const warehouseSettings = z
   .strictObject({
     url: z
       .string()
-      .refine(isHostOrUrl, 'must be a host, host:port, or an http:// or https:// URL')
+      .refine(
+        isListOfHosts,
+        'must be a host, host:port, an http:// or https:// URL, or several, separated by commas',
+      )
       .optional()
       .meta({
         description:
-          'A ClickHouse to use instead of the embedded one: a host, or a URL such as https://ch.example:8443.',
+          'A ClickHouse to use instead of the embedded one: a host, or a URL such as https://ch.example:8443; hosts of a cluster are separated by commas.',
         env: 'CLICKHOUSE_HOST',
       }),
     user: z
@@ -113,118 +121,92 @@ const warehouseSettings = z
   })
   .prefault({})
 
-export const configSchema = z
-  .strictObject({
-    host: z
-      .string()
-      .min(1)
-      .default('127.0.0.1')
-      .meta({ description: 'Address to listen on. 0.0.0.0 opens it to the network.', env: 'HOST' }),
-    port: z
-      .number()
-      .int()
-      .min(0)
-      .max(65_535)
-      .default(8000)
-      .meta({ description: 'Port to listen on; 0 takes a free one.', env: 'PORT' }),
-    dataDir: z
-      .string()
-      .min(1)
-      .default('./data')
-      .meta({ description: 'Folder in which the embedded engines keep everything.' }),
-    roles: z
-      .array(z.string())
-      .min(1)
-      .default(Object.keys(roleNames))
-      .meta({ description: 'Roles that this process runs: capture, ingest, datasets, consumer, api.' }),
-    logLevel: z
-      .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
-      .default('info')
-      .meta({ description: 'How much is logged.', env: 'LOG_LEVEL' }),
-    shutdownMs: z.number().int().min(0).default(10_000).meta({
-      description:
-        'How long a stop may take before what is in hand is abandoned and read again at the next start.',
+const settings = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .meta({ description: 'Address to listen on. 0.0.0.0 opens it to the network.', env: 'HOST' }),
+  port: z
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(8000)
+    .meta({ description: 'Port to listen on; 0 takes a free one.', env: 'PORT' }),
+  dataDir: z
+    .string()
+    .min(1)
+    .default('./data')
+    .meta({ description: 'Folder in which the embedded engines keep everything.' }),
+  roles: z
+    .array(z.string())
+    .min(1)
+    .default(Object.keys(roleNames))
+    .meta({ description: 'Roles that this process runs: capture, ingest, datasets, consumer, api.' }),
+  logLevel: z
+    .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
+    .default('info')
+    .meta({ description: 'How much is logged.', env: 'LOG_LEVEL' }),
+  shutdownMs: z.number().int().min(0).default(10_000).meta({
+    description:
+      'How long a stop may take before what is in hand is abandoned and read again at the next start.',
+  }),
+  projectToken: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,64}$/, 'is 1 to 64 printable ASCII characters')
+    .optional()
+    .meta({
+      description: 'Token of project 1, used when it is created at the first start.',
+      env: 'ROWMILL_PROJECT_TOKEN',
     }),
-    projectToken: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,64}$/, 'is 1 to 64 printable ASCII characters')
-      .optional()
-      .meta({
-        description: 'Token of project 1, used when it is created at the first start.',
-        env: 'ROWMILL_PROJECT_TOKEN',
-      }),
-    apiKey: secret().optional().meta({
-      description: 'A personal API key that shall be valid from the start.',
-      env: 'ROWMILL_API_KEY',
-      secret: true,
-    }),
-    kafkaHosts: z.string().optional().meta({
-      description: 'Kafka is not supported by this version; setting it is refused.',
-      env: 'KAFKA_HOSTS',
-    }),
-    redisUrl: secret().optional().meta({
-      description: 'Redis is not supported by this version; setting it is refused.',
-      env: 'REDIS_URL',
-      secret: true,
-    }),
-    http: httpConfigSchema.prefault({}),
-    capture: captureConfigSchema
-      .extend({
-        admission: admissionConfigSchema.prefault({}),
-        v1: v1ConfigSchema.prefault({}),
-        replay: replayConfigSchema.prefault({}),
-        ai: aiConfigSchema.prefault({}),
-        otel: otelConfigSchema.prefault({}),
-      })
-      .prefault({}),
-    stream: streamConfig.prefault({}),
-    ingest: ingestConfig.extend({ dedup: dedupConfigSchema.prefault({}) }).prefault({}),
-    datasets: datasetsConfig.prefault({}),
-    consumer: consumerConfig.prefault({}),
-    api: apiConfigSchema.prefault({}),
-    log: logSettings,
-    database: databaseSettings,
-    postgres: postgresConfig.prefault({}),
-    warehouse: warehouseSettings,
-    chdb: chdbConfigSchema.prefault({}),
-    cache: embeddedCacheConfig.prefault({}),
-  })
-  .superRefine((config, context) => {
-    const refuse = (message: string): void => context.addIssue({ code: 'custom', message })
-    const unknown = config.roles.filter((role) => !isRoleName(role))
-    if (unknown.length > 0)
-      refuse(
-        `There is no role ${unknown.join(', ')}; set roles to some of ${Object.keys(roleNames).join(', ')}.`,
-      )
-    if (config.kafkaHosts !== undefined)
-      refuse('KAFKA_HOSTS is set, but this version of Rowmill has only its embedded log; unset it.')
-    if (config.redisUrl !== undefined)
-      refuse(
-        'REDIS_URL is set, but this version of Rowmill keeps its cache in memory and PostgreSQL; unset it.',
-      )
-    if (config.log.bytesMax < 4 * config.log.segmentBytes)
-      refuse(
-        `log.bytesMax (${config.log.bytesMax}) holds fewer than four segments of log.segmentBytes (${config.log.segmentBytes}); raise the first or lower the second.`,
-      )
-    // A batch's outputs are one commit: a reserve that never has room for it would leave a full log full for ever.
-    if (config.log.bytesMax * config.log.reserveShare < 2 * config.stream.batchBytesMax)
-      refuse(
-        `log.reserveShare (${config.log.reserveShare}) of log.bytesMax (${config.log.bytesMax}) holds fewer than two batches of stream.batchBytesMax (${config.stream.batchBytesMax}); raise one of the first or lower the last.`,
-      )
-    if (config.consumer.testing.isEnabled && !loopback.has(config.host))
-      refuse(
-        `consumer.testing.isEnabled answers routes that delete rows without a key, so host must be 127.0.0.1, not ${config.host}.`,
-      )
-    for (const sentence of [
-      ...sinkContradictions(config.capture),
-      ...fallbackContradictions(config.capture.fallback),
-      ...modeContradictions(config.capture),
-    ])
-      refuse(sentence)
-    if (config.capture.messageBytesMax > config.log.recordBytesMax)
-      refuse(
-        `capture.messageBytesMax (${config.capture.messageBytesMax}) is more than the log accepts; set log.recordBytesMax above it.`,
-      )
-  })
+  apiKey: secret().optional().meta({
+    description: 'A personal API key that shall be valid from the start.',
+    env: 'ROWMILL_API_KEY',
+    secret: true,
+  }),
+  startWaitMs: z.number().int().min(0).max(3_600_000).default(30_000).meta({
+    description: 'How long a start waits for engines on other machines that cannot be reached yet, in ms.',
+  }),
+  isPartialAllowed: z.boolean().default(false).meta({
+    description:
+      'Start although the roles named here cannot do their work without others that nobody runs: for tests and repairs.',
+  }),
+  isLogAdopted: z.boolean().default(false).meta({
+    description:
+      'Go on with a Kafka that has worked with another PostgreSQL, which is gone for good. For one start.',
+  }),
+  http: httpConfigSchema.prefault({}),
+  capture: captureConfigSchema
+    .extend({
+      admission: admissionConfigSchema.prefault({}),
+      v1: v1ConfigSchema.prefault({}),
+      replay: replayConfigSchema.prefault({}),
+      ai: aiConfigSchema.prefault({}),
+      otel: otelConfigSchema.prefault({}),
+    })
+    .prefault({}),
+  stream: streamConfig.prefault({}),
+  ingest: ingestConfig.extend({ dedup: dedupConfigSchema.prefault({}) }).prefault({}),
+  datasets: datasetsConfig.prefault({}),
+  consumer: consumerConfig.prefault({}),
+  api: apiConfigSchema.prefault({}),
+  jobs: jobsConfig.prefault({}),
+  log: logSettings,
+  kafka: kafkaConfig.prefault({}),
+  redis: redisConfig.prefault({}),
+  s3: s3Config.prefault({}),
+  database: databaseSettings,
+  postgres: postgresConfig.prefault({}),
+  warehouse: warehouseSettings,
+  chdb: chdbConfigSchema.prefault({}),
+  cache: embeddedCacheConfig.prefault({}),
+})
 
-export type Config = z.output<typeof configSchema>
+export type Config = z.output<typeof settings>
+
+export const configSchema = settings.check(({ value, issues }) => {
+  // A setting that is wrong by itself is not what its type says: contradictions are looked for when none is.
+  if (issues.length > 0) return
+  for (const message of contradictionsOf(value)) issues.push({ code: 'custom', message, input: value })
+})

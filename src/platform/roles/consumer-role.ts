@@ -19,7 +19,7 @@ import type { Storage } from '../../datasets/storage/storage.ts'
 import { RowmillError } from '../../errors/rowmill-error.ts'
 import { topics } from '../../event/topics.ts'
 import type { StreamConfig } from '../../stream/config.ts'
-import type { StopSignals, World } from '../world.ts'
+import { logOf, type StopSignals, type World, warehouseOf } from '../world.ts'
 import { runReplacers } from './replacers.ts'
 
 export type ConsumerRole = { run(signals: StopSignals): Promise<void> }
@@ -33,7 +33,6 @@ export type LiveOf = (storage: string) => Live
  */
 export async function openConsumerRole(world: World, liveOf: LiveOf): Promise<ConsumerRole | undefined> {
   const { consumer, stream, log: logConfig, roles } = world.config
-  const { warehouse } = world.engines
   if (consumer.storages.length === 0) {
     if (roles.length > 1) return undefined
     throw new RowmillError(
@@ -49,13 +48,14 @@ export async function openConsumerRole(world: World, liveOf: LiveOf): Promise<Co
     )
   if (roles.includes('datasets')) await refuseOwn(consumer, storages)
   const isDry = consumer.dryRunMs !== undefined
-  const ports = { ...world, warehouse, logger: world.logger.child({ role: 'consumer' }) }
+  const warehouse = warehouseOf(world)
+  const ports = { ...world, log: logOf(world), warehouse, logger: world.logger.child({ role: 'consumer' }) }
   for (const storage of storages) {
     await checkProcessor(ports, storage, { config: consumer, live: liveOf(storage.name) })
     if (isDry) continue
     const { retentionMs, deadLetterRetentionMs } = logConfig
     const partitions = consumer.topicPartitions
-    await ensureStorageTopics(world.log, storage, { partitions, retentionMs, deadLetterRetentionMs })
+    await ensureStorageTopics(ports.log, storage, { partitions, retentionMs, deadLetterRetentionMs })
     if (!consumer.isWriteSkipped) await prepareTables(warehouse, storage, consumer)
   }
   const consume = (signals: StopSignals) =>

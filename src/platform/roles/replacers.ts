@@ -1,6 +1,6 @@
 import { createReplacerStage } from '../../datasets/replace/replacer.ts'
 import type { Storage } from '../../datasets/storage/storage.ts'
-import type { StopSignals, World } from '../world.ts'
+import { cacheOf, logOf, type StopSignals, type World, warehouseOf } from '../world.ts'
 import type { LiveOf } from './consumer-role.ts'
 import { runStages } from './run-stages.ts'
 
@@ -10,8 +10,8 @@ export async function runReplacers(
   storages: readonly Storage[],
   options: { liveOf: LiveOf; signals: StopSignals },
 ): Promise<void> {
-  const { config, engines } = world
-  const ports = { ...world, warehouse: engines.warehouse }
+  const { config } = world
+  const ports = { ...world, log: logOf(world), cache: cacheOf(world), warehouse: warehouseOf(world) }
   const stages = storages
     .filter(({ stream }) => stream.replacementTopic !== undefined)
     .map((storage) =>
@@ -20,7 +20,7 @@ export async function runReplacers(
         live: options.liveOf(storage.name),
       }),
     )
-  await runStages({ ...world, logger: world.logger.child({ role: 'consumer' }) }, stages, {
+  await runStages({ ...ports, logger: world.logger.child({ role: 'consumer' }) }, stages, {
     stream: config.stream,
     signals: options.signals,
   })

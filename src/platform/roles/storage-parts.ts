@@ -1,7 +1,7 @@
 import { runDeadLetterRequests } from '../../datasets/dead-letters/requests.ts'
 import { openLiveOptions } from '../../datasets/options/live-options.ts'
 import type { Route } from '../../http/route.ts'
-import type { StopSignals, World } from '../world.ts'
+import { databaseOf, logOf, type StopSignals, type World } from '../world.ts'
 import { type ConsumerRole, type LiveOf, openConsumerRole } from './consumer-role.ts'
 import { openTestingRole } from './testing-role.ts'
 
@@ -20,7 +20,7 @@ export async function openStorageParts(
     return { routes: [], consumer: isConsumer ? await openConsumerRole(world, noLive) : undefined }
   const live = stack.use(
     await openLiveOptions(
-      { ...world, database: world.engines.database },
+      { ...world, database: databaseOf(world) },
       { pollIntervalMs: config.liveOptionsPollIntervalMs },
       { signal: signals.stop },
     ),
@@ -40,6 +40,6 @@ const noLive: LiveOf = () => () => ({})
 
 /** Replays and drops dead letters on request: whoever owns the log does it. */
 export function runDeadLetters(world: World, { stop }: StopSignals): Promise<void> {
-  const ports = { ...world, database: world.engines.database }
+  const ports = { ...world, log: logOf(world), database: databaseOf(world) }
   return runDeadLetterRequests(ports, world.config.consumer.deadLetters, { signal: stop })
 }

@@ -6,8 +6,10 @@ export type LogHarness = AsyncDisposable & {
   log: Log
   /** Closes the log cleanly and opens it again. */
   reopen(): Promise<Log>
-  /** Lets `ms` pass as far as retention is concerned, and lets retention look. */
+  /** Lets `ms` pass as far as retention is concerned, and lets retention look. Absent where others delete. */
   passTime?(ms: number): Promise<void>
+  /** What becomes of a wish for fewer partitions than there are. Default: `refused`. */
+  fewerPartitions?: 'refused' | 'passed over'
 }
 
 export type LogHarnessOptions = {
@@ -15,10 +17,11 @@ export type LogHarnessOptions = {
   smallSegments?: boolean
 }
 
-/** Declares one case: it opens a log of its own. */
+/** Declares one case: it opens a log of its own. A text that is answered says why the case does not apply to it. */
 export type Check = (
   what: string,
-  body: (harness: LogHarness) => Promise<void>,
+  // biome-ignore lint/suspicious/noConfusingVoidType: most cases answer nothing.
+  body: (harness: LogHarness) => Promise<string | void>,
   options?: LogHarnessOptions,
 ) => void
 

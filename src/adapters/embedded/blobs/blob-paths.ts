@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { RowmillError } from '../../../errors/rowmill-error.ts'
+import { checkBlobKey } from '../../../ports/blobs.ts'
 
 /**
  * Where a key lives in the folder. The marks `~` and `+` cannot occur in a key: the file of an object ends in
@@ -7,20 +7,11 @@ import { RowmillError } from '../../../errors/rowmill-error.ts'
  * but the last are folders that end in `+`. Names that begin with `~` are the store's own.
  */
 export const pieceCharsMax = 200
-const keyCharsMax = 512
-const segment = /^[A-Za-z0-9._=-]+$/
 
 /** The path below the root. Fails with `BLOB_KEY_INVALID`. */
 export function pathOfKey(key: string): string {
-  const segments = key.split('/')
-  const isValid =
-    key.length <= keyCharsMax && segments.every((name) => segment.test(name) && name !== '.' && name !== '..')
-  if (!isValid)
-    throw new RowmillError(
-      'BLOB_KEY_INVALID',
-      `A blob key is at most ${keyCharsMax} characters of A-Z a-z 0-9 . _ = - in segments joined by slashes.`,
-    )
-  const names = segments.flatMap((name) => {
+  checkBlobKey(key)
+  const names = key.split('/').flatMap((name) => {
     const pieces: string[] = []
     for (let from = 0; from < name.length; from += pieceCharsMax)
       pieces.push(name.slice(from, from + pieceCharsMax))

@@ -22,7 +22,7 @@ export interface DurableKeys {
   settled(): Promise<void>
 }
 
-export function createDurableKeys(database: Database, entries: Entries): DurableKeys {
+export function createDurableKeys(database: Database | undefined, entries: Entries): DurableKeys {
   let dirty: Before = new Map()
   let waiters: PromiseWithResolvers<void>[] = []
   let running: Promise<void> | undefined
@@ -71,8 +71,14 @@ function restore(entries: Entries, key: string, before: Entry | undefined): void
   else entries.put(key, before)
 }
 
-async function writeKeys(database: Database, entries: Entries, keys: readonly string[]): Promise<void> {
+async function writeKeys(
+  database: Database | undefined,
+  entries: Entries,
+  keys: readonly string[],
+): Promise<void> {
   if (keys.length === 0) return
+  if (database === undefined)
+    throw new RowmillError('CACHE_UNAVAILABLE', 'This process has no relational store to keep keys in.')
   const kept = keys.flatMap((key) => {
     const entry = entries.find(key)
     return entry?.isKept === true ? [{ key, entry }] : []

@@ -4,12 +4,12 @@
  * - A place among the running ones is waited for before the body is read.
  * - An INSERT's data goes to a file of its own and is read from there by the engine: given inline, chDB would
  *   take what follows an empty line for SQL.
- * - An answer comes through a pipe while the query runs, or through a file when the client wants it whole.
+ * - An answer comes through a pipe while the query runs; what the client wants whole is held until the end.
  * - When the client goes, the query is killed; never with KILL … SYNC, which hangs.
  */
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { type FileHandle, open, rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -113,15 +113,24 @@ async function runStatement(context: ExecuteContext, run: Run): Promise<void> {
     if (sqlHead.includes('\ufffd')) throw failure('SYNTAX_ERROR', 'Syntax error: the query is no UTF-8.')
     await context.disk.admit()
     const path = join(context.spoolDirectory, `insert-${randomUUID()}`)
-    try {
-      await body.spool(path, bytes.subarray(Buffer.byteLength(sqlHead)))
-      await onConnection(context, { run, isReadOnly }, (connection) =>
-        insert(context, { run, statement, path, connection }),
-      )
-    } finally {
+    // The data comes in while a connection is made ready.
+    const spooling = body.spool(path, bytes.subarray(Buffer.byteLength(sqlHead)))
+    // It is awaited when there is a connection; until then an unheard failure would end the host.
+    spooling.catch(() => undefined)
+    const remove = async (): Promise<void> => {
+      await Promise.allSettled([spooling])
       await rm(path, { force: true })
     }
-    await run.answer.end()
+    try {
+      await onConnection(context, { run, isReadOnly }, async (connection) => {
+        await spooling
+        await insert(context, { run, statement, path, connection })
+      })
+    } catch (error) {
+      await remove()
+      throw error
+    }
+    await Promise.all([remove(), run.answer.end()])
     return
   }
   await onConnection(context, { run, isReadOnly }, (connection) =>
@@ -203,53 +212,88 @@ async function answerStatement(
 
 type Read = { run: Run; statement: ReadStatement; connection: Connection }
 
-/** The answer begins when the query has ended, so every error has its status. */
+/**
+ * The answer begins when the query has ended, so every error has its status. Up to `answerBufferBytes` wait in
+ * memory, a longer one in a file.
+ */
 async function answerWhole(context: ExecuteContext, read: Read): Promise<void> {
-  const { run, statement, connection } = read
-  const { answer, request } = run
-  const path = join(context.spoolDirectory, `answer-${randomUUID()}`)
-  try {
-    const result = await connection.read(statement.into(quoteString(path), request.format))
-    await context.disk.confirm()
-    answer.begin({ format: statement.format ?? request.format, summary: summaryOfRead(result) })
-    await copy(createReadStream(path), answer)
-  } finally {
-    await rm(path, { force: true })
+  const { answer, request } = read.run
+  const held: Buffer[] = []
+  let heldBytes = 0
+  await using overflow = createOverflow(join(context.spoolDirectory, `answer-${randomUUID()}`))
+  const result = await readThroughPipe(context, read, async (chunk) => {
+    heldBytes += chunk.length
+    if (heldBytes <= context.answerBufferBytes) held.push(chunk)
+    else await overflow.write(chunk)
+  })
+  answer.begin({ format: read.statement.format ?? request.format, summary: summaryOfRead(result) })
+  for (const chunk of held) await answer.write(chunk)
+  if (overflow.isUsed) await copy(createReadStream(overflow.path), answer)
+}
+
+/** A file that is made when it is first written to, and removed. */
+function createOverflow(path: string) {
+  let file: FileHandle | undefined
+  return {
+    path,
+    get isUsed() {
+      return file !== undefined
+    },
+    async write(chunk: Buffer): Promise<void> {
+      try {
+        file ??= await open(path, 'wx', 0o600)
+        await file.writeFile(chunk)
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+        throw failure('NOT_ENOUGH_SPACE', 'The disk is full, and the answer needs it.')
+      }
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await file?.close()
+      if (file !== undefined) await rm(path, { force: true })
+    },
   }
 }
 
 /** The answer begins when it is complete or `answerBufferBytes` of it are there. */
 async function answerStreaming(context: ExecuteContext, read: Read): Promise<void> {
-  const { run, statement, connection } = read
-  const { answer, request } = run
+  const { answer, request } = read.run
+  const format = read.statement.format ?? request.format
+  const held: Buffer[] = []
+  let heldBytes = 0
+  const result = await readThroughPipe(context, read, async (chunk) => {
+    if (answer.isBegun) return await answer.write(chunk)
+    held.push(chunk)
+    heldBytes += chunk.length
+    if (heldBytes < context.answerBufferBytes) return
+    answer.begin({ format, summary: noSummary })
+    await answer.write(Buffer.concat(held))
+  })
+  if (answer.isBegun) return
+  answer.begin({ format, summary: summaryOfRead(result) })
+  await answer.write(Buffer.concat(held))
+}
+
+/** Runs the query with its answer going through a pipe, to `take`. Resolves when both have ended. */
+async function readThroughPipe(
+  context: ExecuteContext,
+  { run, statement, connection }: Read,
+  take: (chunk: Buffer) => Promise<void>,
+): Promise<ReadResult> {
   const { fifo, giveBack } = context.fifos.take()
   const pipe = fifo.open()
-  const format = statement.format ?? request.format
-  const reading = connection.read(statement.into(quoteString(fifo.path), request.format)).finally(pipe.finish)
+  const reading = connection
+    .read(statement.into(quoteString(fifo.path), run.request.format))
+    .finally(pipe.finish)
   const outcome = reading.then(
     (result) => ({ result }),
     (error: unknown) => ({ error }),
   )
   try {
-    const held: Buffer[] = []
-    let heldBytes = 0
-    for await (const chunk of buffersOf(pipe.answer)) {
-      if (answer.isBegun) {
-        await answer.write(chunk)
-        continue
-      }
-      held.push(chunk)
-      heldBytes += chunk.length
-      if (heldBytes < context.answerBufferBytes) continue
-      answer.begin({ format, summary: noSummary })
-      await answer.write(Buffer.concat(held))
-    }
+    for await (const chunk of buffersOf(pipe.answer)) await take(chunk)
     const end = await outcome
     if ('error' in end) throw end.error
-    if (!answer.isBegun) {
-      answer.begin({ format, summary: summaryOfRead(end.result) })
-      await answer.write(Buffer.concat(held))
-    }
+    return end.result
   } finally {
     // Read to the end, though nobody wants it: a pipe without a reader counts as a write that has failed.
     pipe.answer.resume()

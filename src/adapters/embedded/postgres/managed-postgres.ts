@@ -103,7 +103,7 @@ async function chooseEndpoint(cluster: Cluster): Promise<Endpoint> {
   return {
     socket: undefined,
     port: free,
-    url: (database) => `postgresql://${superuser}:${password}@127.0.0.1:${free}/${database}`,
+    url: (database) => `postgresql://${superuser}:${password}@127.0.0.1:${free}/${database}?sslmode=disable`,
   }
 }
 

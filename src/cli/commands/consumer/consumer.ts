@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { RowmillError } from '../../../errors/rowmill-error.ts'
 import type { Config } from '../../../platform/config/config.ts'
 import { joinEngines } from '../../../platform/join.ts'
+import { placesOf } from '../../../platform/needs.ts'
 import { chooseStorages, runDryStorages } from '../../../platform/roles/consumer-role.ts'
 import { readRunFile } from '../../../platform/run-file.ts'
 import { serve } from '../../../platform/serve.ts'
@@ -34,9 +35,11 @@ async function consume(context: CommandContext, settings: Record<string, string>
     throw new UsageError('Which storage? "rowmill storage list" shows them; --storage names one.')
   if (config.consumer.dryRunMs !== undefined) return await runDry(config, context)
   const running = readRunFile(config.dataDir)
-  if (running !== undefined) throw ownedLog(config, running.pid)
+  if (running !== undefined && placesOf(config).log === 'embedded') throw ownedLog(config, running.pid)
+  context.tellStopLimit(config.shutdownMs)
   await serve(config, {
     signal: context.signal,
+    abort: context.abandon,
     onReady: ({ url, dataDir }) => {
       const names = config.consumer.storages.join(', ')
       context.terminal.err(`Rowmill consumes ${names}; status at ${url}, data in ${dataDir}\n`)
