@@ -86,6 +86,7 @@ suite('the capture role', () => {
       ...small,
       // Nothing settles what is captured, so the log stays full.
       roles: 'capture,api',
+      isPartialAllowed: 'true',
       'capture.fallback.isEnabled': 'true',
       'capture.fallback.probeIntervalMs': '50',
       logLevel: 'silent',
