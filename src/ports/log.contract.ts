@@ -20,7 +20,7 @@ export function exerciseLog(name: string, open: (options: LogHarnessOptions) => 
     test(`${name}: ${what}`, async (context) => {
       await using harness = await open(options)
       const inapplicable = await body(harness)
-      if (inapplicable !== undefined) context.skip(`SKIPPED: ${inapplicable}`)
+      if (inapplicable !== undefined) context.diagnostic(`This log does not promise it: ${inapplicable}`)
     })
   }
   exerciseAppend(check)
