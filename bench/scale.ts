@@ -55,7 +55,9 @@ const environment = {
 }
 const shape = { users: Number(values.users), run: 'scale', propertiesBytes: Number(values.bytes) }
 const next = createEvents(shape, ground.random)
-let folders = 0
+const started: FleetMember[] = []
+await using ending = new AsyncDisposableStack()
+ending.defer(async () => void (await Promise.all(started.map((member) => member.end('SIGKILL')))))
 
 type Sample = { atMs: number; done: number; role: number; load: number; engines: Record<EngineName, number> }
 type Progress = () => Promise<number>
@@ -122,8 +124,11 @@ async function startAll(role: string, count: number): Promise<FleetMember[]> {
   const members: FleetMember[] = []
   for (let index = 0; index < count; index++) {
     const port = await freePort()
-    const own = { PORT: String(port), ROWMILL_ROLES: role, ROWMILL_DATA_DIR: join(dir.path, `${folders++}`) }
-    members.push(new FleetMember({ PATH: process.env.PATH ?? '', ...environment, ...own }, port))
+    const dataDir = join(dir.path, `${started.length}`)
+    const own = { PORT: String(port), ROWMILL_ROLES: role, ROWMILL_DATA_DIR: dataDir }
+    const member = new FleetMember({ PATH: process.env.PATH ?? '', ...environment, ...own }, port)
+    members.push(member)
+    started.push(member)
   }
   for (const member of members) member.start()
   await Promise.all(members.map((member) => member.ready()))

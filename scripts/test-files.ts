@@ -7,7 +7,7 @@ const sources = readSources()
 
 /** Every test that needs nothing but what is installed with Rowmill. */
 export function allTests(): string[] {
-  return testsWhere((path) => !isOutside(path))
+  return testsWhere((path) => !isOutside(path) && !isChaos(path))
 }
 
 /** Tests on engines that somebody else installs. */
@@ -36,6 +36,11 @@ export function quickTests(): string[] {
       return source === undefined || !isTestCode(file) || !startsSomething(source)
     }),
   )
+}
+
+/** Runs only where it is asked for by name: `npm run test:chaos`. */
+function isChaos(path: string): boolean {
+  return path.startsWith('test/chaos/')
 }
 
 function isOutside(path: string): boolean {

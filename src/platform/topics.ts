@@ -24,7 +24,7 @@ type TopicConfig = Pick<
 const topicsOfRole: Readonly<Record<string, readonly string[]>> = {
   capture: [...spread, topics.drops],
   ingest: [...capturedTopics, ...ready, topics.deadLetters, topics.drops, topics.ledger, topics.dedup],
-  datasets: [...ready, topics.deadLetters, topics.drops, topics.ledger],
+  datasets: [...ready, topics.replay, topics.replayOverflow, topics.deadLetters, topics.drops, topics.ledger],
   consumer: [topics.deadLetters, topics.drops, topics.ledger],
   api: [],
 }

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export type Journeys = {
+export type Journeys = AsyncDisposable & {
   /** What must come of each event, by uuid. All of them are acknowledged after `stop`. */
   events: Map<string, 'row' | 'drop'>
   /** Each distinct id and the one whose person it must share in the end. */
@@ -48,6 +48,7 @@ const remembered = 200
 
 export function startJourneys(urls: readonly string[], options: JourneyOptions): Journeys {
   const stopping = new AbortController()
+  let isOver = false
   const state: Journeys = {
     events: new Map(),
     owners: new Map(),
@@ -60,12 +61,20 @@ export function startJourneys(urls: readonly string[], options: JourneyOptions):
       stopping.abort()
       await running
     },
+    async [Symbol.asyncDispose]() {
+      isOver = true
+      stopping.abort()
+      await Promise.allSettled([running])
+    },
   }
   const post = createPost(urls, options.token, state)
   const sender = async (name: number): Promise<void> => {
     const next = createPeople(name, options.random, state)
     while (!stopping.signal.aborted) {
-      await deliver(Array.from({ length: batchEvents }, next), post, stopping.signal)
+      await deliver(Array.from({ length: batchEvents }, next), post, {
+        stopped: stopping.signal,
+        isOver: () => isOver,
+      })
       state.acknowledged += batchEvents
       await sleep(options.pauseMs)
     }
@@ -80,10 +89,15 @@ export function startJourneys(urls: readonly string[], options: JourneyOptions):
 
 type Post = (body: string) => Promise<number>
 
-async function deliver(batch: readonly Event[], post: Post, stopped: AbortSignal): Promise<void> {
+/** Sends until it is acknowledged, or all is over: then nobody asks any more. */
+async function deliver(
+  batch: readonly Event[],
+  post: Post,
+  { stopped, isOver }: { stopped: AbortSignal; isOver: () => boolean },
+): Promise<void> {
   const body = JSON.stringify(batch)
   let refusedSinceStop = 0
-  for (;;) {
+  while (!isOver()) {
     const status = await post(body)
     if (status === 200) return
     assert(status === 0 || status >= 500, `A capture answered ${status}.`)
