@@ -14,6 +14,7 @@ import { jobsCommand } from './commands/jobs/jobs.ts'
 import { keysCommand } from './commands/keys.ts'
 import { loadCommand } from './commands/load.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { pluginCommand } from './commands/plugin/plugin.ts'
 import { projectCommand } from './commands/project.ts'
 import { queryCommand } from './commands/query.ts'
 import { serveCommand } from './commands/serve.ts'
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   processorCommand,
   proveCommand,
   jobsCommand,
+  pluginCommand,
   projectCommand,
   keysCommand,
   queryCommand,

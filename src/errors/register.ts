@@ -136,6 +136,11 @@ export const errorRegister = {
     retry: false,
     means: 'There is nothing to prove a processor with, or a payload cannot be read.',
   },
+  PLUGIN_INVALID: {
+    status: 400,
+    retry: false,
+    means: 'A plugin cannot be read, does not load, or has nothing for events; the message says where.',
+  },
   PORT_UNUSABLE: {
     status: 500,
     retry: false,

@@ -19,9 +19,11 @@ import { v1ConfigSchema } from '../../capture/v1/config.ts'
 import { datasetsConfig } from '../../datasets/config.ts'
 import { consumerConfig } from '../../datasets/consume/config.ts'
 import { httpConfigSchema } from '../../http/config.ts'
+import { outboundConfigSchema } from '../../http/outbound/config.ts'
 import { ingestConfig } from '../../ingest/config.ts'
 import { dedupConfigSchema } from '../../ingest/dedup/config.ts'
 import { jobsConfig } from '../../jobs/config.ts'
+import { sandboxConfigSchema } from '../../sandbox/config.ts'
 import { Secret } from '../../std/secret.ts'
 import { streamConfig } from '../../stream/config.ts'
 import { roleNames } from '../roles.ts'
@@ -192,6 +194,8 @@ const settings = z.strictObject({
   consumer: consumerConfig.prefault({}),
   api: apiConfigSchema.prefault({}),
   jobs: jobsConfig.prefault({}),
+  sandbox: sandboxConfigSchema.prefault({}),
+  outbound: outboundConfigSchema.prefault({}),
   log: logSettings,
   kafka: kafkaConfig.prefault({}),
   redis: redisConfig.prefault({}),
