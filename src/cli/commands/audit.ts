@@ -1,4 +1,5 @@
 import { type AuditReport, audit } from '../../api/audit/audit.ts'
+import { isRetryable } from '../../errors/rowmill-error.ts'
 import { joinEngines } from '../../platform/join.ts'
 import { type Command, type Terminal, UsageError } from '../command.ts'
 import { clean, colour, json, table } from '../output.ts'
@@ -26,16 +27,23 @@ export const auditCommand: Command = {
 
 type Engines = Awaited<ReturnType<typeof joinEngines>>
 
-/** Audits again until nothing waits or the time is up. */
+/**
+ * Audits again until nothing waits or the time is up. An engine that cannot answer yet is asked again: a log on Kafka
+ * does not tell a position while a transaction of it is open.
+ */
 export async function auditSettled(
   engines: Engines,
   options: { waitMs: number; signal: AbortSignal },
 ): Promise<AuditReport> {
   const deadline = engines.clock.monotonic() + options.waitMs
   for (;;) {
-    const report = await audit(engines, engines.log)
-    const isOver = options.signal.aborted || engines.clock.monotonic() >= deadline
-    if ((report.isSettled && report.isBalanced) || isOver) return report
+    const isOver = () => options.signal.aborted || engines.clock.monotonic() >= deadline
+    try {
+      const report = await audit(engines, engines.log)
+      if ((report.isSettled && report.isBalanced) || isOver()) return report
+    } catch (error) {
+      if (!isRetryable(error) || isOver()) throw error
+    }
     await engines.clock.sleep(200, { signal: options.signal })
   }
 }
