@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export type SteadyLoad = {
+/** Ends with whoever holds it, so that a test that fails ends too. */
+export type SteadyLoad = AsyncDisposable & {
   /** Uuids of events that were answered with 200. */
   acknowledged: Set<string>
   /** Uuids of events that were sent, answered or not. */
@@ -57,15 +58,17 @@ export type Fates = { lost: number; twice: number; unknown: number }
 export function startSteadyLoad(url: string | readonly string[], options: LoadOptions): SteadyLoad {
   const urls = [url].flat()
   const filler = 'x'.repeat(options.fillerBytes ?? 0)
+  const stop = async (): Promise<void> => {
+    isStopped = true
+    await running
+  }
   const load: SteadyLoad = {
     acknowledged: new Set(),
     sent: new Set(),
     answers: new Map(),
     withoutRetryAfter: 0,
-    async stop() {
-      isStopped = true
-      await running
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   }
   let isStopped = false
   let index = 0

@@ -28,8 +28,8 @@ test('a full disk loses nothing that was acknowledged, and all goes on when ther
   const port = 20_000 + (process.pid % 20_000)
   await using rowmill = new RowmillProcess({ dataDir: join(dir.path, 'data'), port, token, apiKey })
   await rowmill.start()
-  const load = startSteadyLoad(rowmill.url, { token, senders: 2, fillerBytes: 5_000 })
-  await waitFor(() => load.acknowledged.size >= 200)
+  await using load = startSteadyLoad(rowmill.url, { token, senders: 2, fillerBytes: 5_000 })
+  await waitFor(() => load.acknowledged.size >= 200, { withinMs: 60_000, what: 'the first events' })
 
   const ballast = join(dir.path, 'ballast')
   await waitFor(
@@ -37,26 +37,32 @@ test('a full disk loses nothing that was acknowledged, and all goes on when ther
       await fill(ballast)
       return (load.answers.get(503) ?? 0) >= 20
     },
-    { withinMs: 30_000, what: 'capture to refuse' },
+    { withinMs: 60_000, what: 'capture to refuse' },
   )
-  const says = await waitFor(async () => {
-    await fill(ballast)
-    const answer = await fetch(`${rowmill.url}/_readiness`)
-    return answer.status === 503 && (await answer.text())
-  })
+  const says = await waitFor(
+    async () => {
+      await fill(ballast)
+      const answer = await fetch(`${rowmill.url}/_readiness`)
+      return answer.status === 503 && (await answer.text())
+    },
+    { withinMs: 60_000, what: 'readiness to tell' },
+  )
   assert.match(says, /"ready":false.*"log":"The disk that holds the log is (almost )?full/)
   assert.equal((await fetch(`${rowmill.url}/_liveness`)).status, 200)
   const { postgres } = await rowmill.engines()
   assert.ok(postgres !== undefined)
   process.kill(postgres, 'SIGKILL')
   await fill(ballast)
-  await waitFor(async () => !(await rowmill.isReady()), { what: 'it to be unready' })
+  await waitFor(async () => !(await rowmill.isReady()), { withinMs: 60_000, what: 'it to be unready' })
 
   await rm(ballast)
   await run('mount', ['-o', 'remount,size=1g', dir.path])
   const before = load.acknowledged.size
-  await waitFor(() => load.acknowledged.size >= before + 100, { what: 'capture to accept again' })
-  await waitFor(() => rowmill.isReady(), { withinMs: 30_000, what: 'it to be ready again' })
+  await waitFor(() => load.acknowledged.size >= before + 100, {
+    withinMs: 60_000,
+    what: 'capture to accept again',
+  })
+  await waitFor(() => rowmill.isReady(), { withinMs: 60_000, what: 'it to be ready again' })
   await load.stop()
   assert.equal(load.withoutRetryAfter, 0)
   assert.deepEqual([...load.answers.keys()].sort(), [200, 503], rowmill.printed)

@@ -14,7 +14,7 @@ test('killed engines are started again, capture answers meanwhile, and every eve
   const port = 20_000 + (process.pid % 20_000)
   await using rowmill = new RowmillProcess({ dataDir: dir.path, port, token, apiKey })
   await rowmill.start()
-  const load = startSteadyLoad(rowmill.url, { token, senders: 2, pauseMs: 10 })
+  await using load = startSteadyLoad(rowmill.url, { token, senders: 2, pauseMs: 10 })
   const more = async (count: number): Promise<void> => {
     const from = load.acknowledged.size
     await waitFor(() => load.acknowledged.size >= from + count, { what: `${count} more events` })
@@ -57,7 +57,7 @@ test('an engine that hangs makes Rowmill unready, but neither capture nor the re
     const answer = await fetch(`${rowmill.url}/_readiness`, { signal: AbortSignal.timeout(30_000) })
     assert.equal(answer.status, 503)
     assert.match(await answer.text(), /"database":"ok","warehouse":"did not answer/)
-    const load = startSteadyLoad(rowmill.url, { token, senders: 1 })
+    await using load = startSteadyLoad(rowmill.url, { token, senders: 1 })
     await waitFor(() => load.acknowledged.size >= 50)
     await load.stop()
     assert.deepEqual([...load.answers.keys()], [200])

@@ -26,7 +26,7 @@ test('a stop under load ends well, loses nothing and leaves no engine behind', a
   const port = 20_000 + (process.pid % 20_000)
   await using rowmill = new RowmillProcess({ dataDir: dir.path, port, token, apiKey })
   await rowmill.start()
-  const load = startSteadyLoad(rowmill.url, { token, senders: 4 })
+  await using load = startSteadyLoad(rowmill.url, { token, senders: 4 })
   for (const least of [300, 900]) {
     await waitFor(() => load.acknowledged.size >= least)
     const engines = await rowmill.engines()

@@ -11,7 +11,7 @@ test('stops under load lose nothing, and each ends with 0', { skip: noFleet }, a
     ['capture', 'capture', 'ingest', 'datasets'].map((roles) => fleet.start(roles)),
   )
   assert.ok(taking && other && ingest && datasets)
-  const load = startSteadyLoad([taking.url, other.url], { token: fleet.token, senders: 2, pauseMs: 20 })
+  await using load = startSteadyLoad([taking.url, other.url], { token: fleet.token, senders: 2, pauseMs: 20 })
   await waitFor(() => load.acknowledged.size > 100, { withinMs: 60_000 })
   for (const member of [taking, ingest, datasets]) {
     assert.equal(await member.end('SIGTERM'), 0, member.printed)
@@ -45,7 +45,7 @@ test('a second signal abandons what is in hand, and a third ends the process at 
   })
   const [taking, ingest] = await Promise.all(['capture', 'ingest'].map((roles) => fleet.start(roles)))
   assert.ok(taking && ingest)
-  const load = startSteadyLoad(taking.url, { token: fleet.token, senders: 1, pauseMs: 5 })
+  await using load = startSteadyLoad(taking.url, { token: fleet.token, senders: 1, pauseMs: 5 })
   await waitFor(() => load.acknowledged.size > 50, { withinMs: 60_000 })
   // What is in hand cannot be finished, so that a gentle stop would take its ten minutes.
   fleet.postgres.pause()
