@@ -49,9 +49,9 @@ test('a full disk loses nothing that was acknowledged, and all goes on when ther
   )
   assert.match(says, /"ready":false.*"log":"The disk that holds the log is (almost )?full/)
   assert.equal((await fetch(`${rowmill.url}/_liveness`)).status, 200)
+  // It may have died of the full disk by itself, and be down just now.
   const { postgres } = await rowmill.engines()
-  assert.ok(postgres !== undefined)
-  process.kill(postgres, 'SIGKILL')
+  if (postgres !== undefined) process.kill(postgres, 'SIGKILL')
   await fill(ballast)
   await waitFor(async () => !(await rowmill.isReady()), { withinMs: 60_000, what: 'it to be unready' })
 
