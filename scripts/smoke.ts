@@ -78,5 +78,6 @@ try {
     process.kill(-program.pid, 'SIGTERM')
     await once(program, 'exit')
   }
-  await rm(folder, { recursive: true, force: true })
+  // npm may be gone a moment before the engines have let go of their files.
+  await rm(folder, { recursive: true, force: true, maxRetries: 40, retryDelay: 100 })
 }
